@@ -1,0 +1,49 @@
+# One command to run, one to test. `make help` lists them all.
+
+# The first interpreter that fits; name another one by `make PYTHON=... course`.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help course lab test train lint store lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+# Named .installed because a broken-off installation leaves a .venv, too.
+.venv/.installed: requirements.lock pyproject.toml
+	@if [ -z '$(PYTHON)' ]; then \
+		echo 'No Python 3.11, 3.12 or 3.13 found (python3 is: '"$$(python3 --version 2>&1)"').'; \
+		echo 'Install one of them, then: make PYTHON=/path/to/python3.13 course'; exit 1; fi
+	@'$(PYTHON)' site/environment.py
+
+course: .venv/.installed ## execute all notebooks on the best data at hand, build the site
+	@$(RUN) site/course.py
+
+lab: .venv/.installed ## open the notebooks in JupyterLab
+	@$(RUN) -m jupyterlab notebooks
+
+test: .venv/.installed ## check everything: style, types, units, notebooks, site
+	@$(RUN) -m pytest
+
+train: .venv/.installed ## train the shipped networks again and rewrite data/weights
+	@$(RUN) -m xai_utils.training
+
+lint: .venv/.installed ## style of code and notebooks, types of xai_utils
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy xai_utils
+
+store: .venv/.installed ## execute the notebooks on the real data and store their outputs
+	@XAI_DATA=real $(RUN) site/course.py --no-site
+	@$(RUN) tests/notebook_rules.py --from build/notebooks notebooks/*.ipynb
+
+lock: ## resolve the dependencies anew into requirements.lock (needs uv)
+	uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \
+		--no-header --python-version 3.11 --extra dev --extra site --extra labs \
+		pyproject.toml -o requirements.lock
+
+clean: ## remove what was built; keep .venv
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache

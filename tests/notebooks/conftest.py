@@ -1,0 +1,50 @@
+"""Each committed notebook is executed once per data source; all tests look at that execution."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import course
+
+NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test that asks for a `notebook` each of them, by name."""
+    if "notebook" in metafunc.fixturenames:
+        names = [path.stem for path in NOTEBOOKS]
+        metafunc.parametrize("notebook", NOTEBOOKS, ids=names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], course.Run]:
+    """Execute a notebook as on a machine without network, mirror and cache."""
+    ours = {"XAI_OFFLINE": "1", "XAI_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
+
+    @cache
+    def execute(notebook: Path) -> course.Run:
+        return course.execute(notebook, _without("XAI_DATA_DIR", "XAI_DATA", "RETRAIN") | ours)
+
+    return execute
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[Path], course.Run]:
+    """Execute a notebook on the real data only."""
+    if not os.environ.get("XAI_DATA_DIR"):
+        pytest.skip("XAI_DATA_DIR is not set: the stored outputs are NOT compared with real data")
+
+    @cache
+    def execute(notebook: Path) -> course.Run:
+        return course.execute(notebook, _without("RETRAIN") | {"XAI_DATA": "real"})
+
+    return execute
+
+
+def _without(*names: str) -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in names}

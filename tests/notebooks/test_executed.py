@@ -1,0 +1,42 @@
+"""The committed notebooks executed again: they work, and say and show what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import course
+import notebook_rules as rules
+from notebook_comparison import changed_claims, changed_figures
+
+Execute = Callable[[Path], course.Run]
+
+
+def test_it_works_on_embedded_data(notebook: Path, embedded: Execute) -> None:
+    run = embedded(notebook)
+    assert run.failure is None, run.failure
+    assert "embedded" in run.data, f"{notebook.name} ran on {run.data}"
+
+
+def test_it_works_on_real_data(notebook: Path, real: Execute) -> None:
+    run = real(notebook)
+    assert run.failure is None, run.failure
+    assert "embedded" not in run.data, f"{notebook.name} ran on {run.data}"
+    found = rules.problems(rules.normalise(run.notebook), notebook)
+    assert not found, f"{notebook.name}, executed again:\n" + "\n".join(found)
+
+
+def test_it_says_what_is_stored(
+    notebook: Path, real: Execute, request: pytest.FixtureRequest
+) -> None:
+    found = list(changed_claims(request.session, notebook, real(notebook).notebook))
+    assert not found, "\n".join(found)
+
+
+def test_it_shows_what_is_stored(notebook: Path, real: Execute) -> None:
+    stored = nbformat.read(notebook, as_version=4)
+    found = list(changed_figures(notebook.name, stored, real(notebook).notebook))
+    assert not found, "\n".join(found)

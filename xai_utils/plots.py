@@ -1,0 +1,204 @@
+"""Pictures of explanations: one look, scales that are always stated, panels that line up.
+
+An explanation is never computed here, only shown. Every map comes with a colour bar: its ends are
+the limits, an arrow marks values that lie beyond them. Every figure that is shown carries
+alternative text. What a colour means is decided in `_colours`, the words are found in `_alt_text`,
+one axes is drawn on in `_drawing`; this module has the whole figure, and all names to import.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xai_utils._alt_text import describe, describe_axes
+from xai_utils._colours import Scale, checked_heat, checked_picture, overlay
+from xai_utils._drawing import (
+    STYLE,
+    bar_label,
+    bare,
+    colour_bar,
+    draw_boxes,
+    draw_heat,
+    show_heat,
+    style,
+)
+from xai_utils._layout import (
+    BAR,
+    BESIDE,
+    LINE,
+    MARGIN,
+    Grid,
+    Page,
+    Panel,
+    Scales,
+    Share,
+    as_grid,
+    choose_scales,
+    shared_rows,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Panel",
+    "describe",
+    "describe_axes",
+    "draw_boxes",
+    "overlay",
+    "panels",
+    "show",
+    "show_heat",
+    "style",
+]
+
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+
+
+def panels(
+    items: Sequence[Panel | None] | Sequence[Sequence[Panel | None]],
+    *,
+    columns: int | None = None,
+    share: Share = None,
+    row_titles: Sequence[str] = (),
+    title: str = "",
+    panel_width: float | None = None,
+) -> Figure:
+    """Set pictures, maps and overlays side by side in equal, aligned panels.
+
+    `items` is one row of panels (wrapped after `columns`) or a list of rows; None leaves a place
+    empty. Without `share` each map has its own scale, stated on a thin colour bar below it.
+    `share="row"` or `"figure"` gives all maps of a row, or all, the same limits and one bar at the
+    right; those must then agree in label, signed, limit, cmap and alpha. `panel_width` in inches
+    (default: what fits the page, at most 2.2).
+    Raises ValueError if there is nothing to draw, or if panels that share a scale disagree.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    grid = as_grid(items, columns)
+    if row_titles and len(row_titles) != len(grid):
+        raise ValueError(f"{len(row_titles)} row titles were given for {len(grid)} rows")
+    scales = choose_scales(grid, share)
+    page = Page.of(grid, scales, share, bool(row_titles), bool(title), panel_width)
+    with rc_context(STYLE):
+        fig = Figure(figsize=(page.width, page.height))
+        middle = (page.place(0, 0)[0] + sum(page.place(0, len(grid[0]) - 1)[::2])) / 2
+        top = 1 - 0.05 / page.height
+        fig.text(middle, top, title, size=11, weight="bold", ha="center", va="top")
+        for r, text in enumerate(row_titles):
+            x, (y, height) = (MARGIN + LINE / 2) / page.width, page.place(r, 0)[1::2]
+            fig.text(x, y + height / 2, text, size=10, rotation=90, **CENTRED)
+        for r, row in enumerate(grid):
+            for c, (panel, scale) in enumerate(zip(row, scales[r], strict=True)):
+                if panel is not None:
+                    ax = fig.add_axes(page.place(r, c))
+                    _draw(ax, panel, scale)
+                    ax.set_title(page.wrap(panel.title), size=page.font, pad=4)
+                    if scale is not None and not share:
+                        _bar_below(ax, panel, scale, page, page.heights[r])
+        for rows in shared_rows(len(grid), share):
+            _bar_beside(fig, page, rows, grid, scales)
+    return fig
+
+
+def _draw(ax: Axes, panel: Panel, scale: Scale | None) -> None:
+    """Draw a picture, a map or an overlay, and the boxes."""
+    if panel.image is None:
+        assert panel.heat is not None and scale is not None  # a Panel has an image or a map
+        draw_heat(ax, checked_heat(panel.heat), scale)
+    elif panel.heat is None or scale is None:
+        ax.imshow(checked_picture(panel.image), interpolation="auto")
+    else:
+        blend = overlay(
+            panel.image,
+            panel.heat,
+            cmap=scale.cmap,
+            limit=scale.limit,
+            alpha=panel.alpha,
+            signed=scale.signed,
+            uniform=panel.uniform,
+        )
+        ax.imshow(blend, interpolation="auto")
+    bare(ax)
+    if scale is not None and not scale.note and not np.any(panel.heat):
+        # On its own scale the bar says so; on a shared one the panel must.
+        ax.text(
+            0.5,
+            0.5,
+            "all zero",
+            size=8,
+            color="0.35",
+            transform=ax.transAxes,
+            **CENTRED,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
+        )
+    if panel.boxes is not None:
+        draw_boxes(ax, panel.boxes)
+
+
+def _bar_below(ax: Axes, panel: Panel, scale: Scale, page: Page, height: float) -> None:
+    """State a panel's own scale below it."""
+    cax = ax.inset_axes((0, -(BAR + 0.06) / height, 1, BAR / height))
+    label = page.wrap(bar_label(panel.label, scale))
+    colour_bar(cax, scale, label, vertical=False, fade=panel.fade)
+
+
+def _bar_beside(fig: Figure, page: Page, rows: range, grid: Grid, scales: Scales) -> None:
+    """State the scale that some rows have in common once, at their right."""
+    cells = [
+        (panel, scale)
+        for r in rows
+        for panel, scale in zip(grid[r], scales[r], strict=True)
+        if panel is not None and scale is not None
+    ]
+    if not cells:
+        return
+    first, scale = cells[0]
+    fades = {panel.fade for panel, _ in cells}
+    _, top, _, height = page.place(rows[0], 0)
+    _, bottom, _, _ = page.place(rows[-1], 0)
+    x = page.width - MARGIN - BESIDE + 0.1
+    cax = fig.add_axes((x / page.width, bottom, BAR / page.width, top + height - bottom))
+    # Opaque maps and overlays together: the bar shows the opaque colours.
+    fade = fades.pop() if len(fades) == 1 else None
+    colour_bar(cax, scale, bar_label(first.label, scale), fade=fade)
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Display a figure in a notebook with alternative text that is stored in the output.
+
+    The PNG is written here rather than by the notebook's own formatter, so that it does not depend
+    on the reader's settings; `alt` lands in ``output.metadata["image/png"]["alt"]``. The figure is
+    closed, so that the notebook does not show it a second time.
+    Raises ValueError if there is no text: some readers cannot see the figure.
+    """
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"alt is {alt!r}, expected alternative text, e.g. from describe(heat)")
+    import matplotlib.pyplot as plt
+    from IPython.display import Image, display
+
+    plt.close(fig)
+    # IPython is not annotated.
+    display(Image(data=_png(fig), format="png", alt=" ".join(alt.split())))  # type: ignore[no-untyped-call]
+
+
+def _png(fig: Figure) -> bytes:
+    """Write a figure as a small PNG: each channel in 64 levels, at most 2 of 255 off.
+
+    That cannot be seen, and halves the file: a plate's grain is noise, which no PNG can compress.
+    Nothing of the library's version is stored, so that the same picture is the same file.
+    """
+    from PIL import Image
+
+    full, small = io.BytesIO(), io.BytesIO()
+    fig.savefig(full, format="png", dpi=fig.dpi, bbox_inches="tight", pad_inches=0.05)
+    pixels = np.asarray(Image.open(full).convert("RGB"))
+    levels = np.rint(np.rint(np.arange(256) * (63 / 255)) * (255 / 63)).astype(np.uint8)
+    Image.fromarray(levels[pixels]).save(small, format="png", optimize=True)
+    return small.getvalue()

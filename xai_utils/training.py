@@ -1,0 +1,279 @@
+"""How the shipped networks were trained, and where their weights and cards lie.
+
+Every network has a `Recipe`.  `load_or_train` loads shipped weights, or trains when ``RETRAIN=1``;
+``python -m xai_utils train`` trains again with every seed and rewrites weights and cards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import models
+from ._quiet import import_tensorflow
+from .datasets import DATA, ImageDataset, load_mnist, load_neu, load_steel
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS = DATA / "weights"
+RUNS = DATA.parent / "build" / "weights"  # every seed's result; only one seed is shipped
+BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train one network; what differs from the defaults is what the card reports.
+
+    Attributes:
+        build: makes the untrained network.
+        data: loads the images.
+        epochs: passes over the training part.
+        learning_rate: Adam's; with ``warmup`` it rises linearly for so many epochs and then falls
+            to zero along a cosine, without it stays constant.
+        augment: flips and brightness jitter.
+        best_epoch: keep the epoch with the lowest validation loss (else the last).
+        start: name of the recipe whose trained layers of the same name this one starts from.
+        seeds: one run each; the first is shipped.
+        ship: whether weights are kept in the repository, or only the card.
+    """
+
+    build: Callable[[], keras.Model]
+    data: Callable[[], ImageDataset]
+    epochs: int
+    learning_rate: float = 1e-3
+    warmup: int = 0
+    augment: bool = False
+    best_epoch: bool = False
+    start: str | None = None
+    seeds: tuple[int, ...] = (0,)
+    ship: bool = True
+
+
+def _random_split() -> ImageDataset:
+    return load_neu(split="random")
+
+
+def _ours(build: Callable[[], keras.Model], **changes: Any) -> Recipe:
+    """The course's recipe for the steel networks: schedule, flips, best epoch on validation."""
+    defaults: dict[str, Any] = dict(
+        data=load_neu, epochs=13, learning_rate=2e-3, warmup=2, augment=True, best_epoch=True
+    )
+    return Recipe(build, **(defaults | changes))
+
+
+_GAP: dict[str, Any] = dict(epochs=10, warmup=1)
+
+RECIPES: dict[str, Recipe] = {
+    "mnist": Recipe(models.mnist_cnn, load_mnist, epochs=4, warmup=1),
+    "neu_flat": _ours(models.neu_cnn, seeds=(0, 1, 2)),
+    "neu_gap": _ours(models.neu_gap_cnn, **_GAP, start="neu_flat", seeds=(0, 1, 2)),
+    "steel_flat": _ours(models.neu_cnn, data=load_steel, epochs=5),
+    "steel_gap": _ours(models.neu_gap_cnn, data=load_steel, epochs=6, warmup=1, start="steel_flat"),
+    "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
+    "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
+    "neu_flat_random": _ours(models.neu_cnn, data=_random_split, ship=False),
+    "neu_gap_random": _ours(
+        models.neu_gap_cnn, data=_random_split, **_GAP, start="neu_flat_random", ship=False
+    ),
+}
+
+
+def load_or_train(name: str, dataset: ImageDataset | None = None) -> keras.Model:
+    """A trained network of the course: shipped weights, or trained now if ``RETRAIN=1``.
+
+    Args:
+        name: a key of `RECIPES`.  With synthetic steel as ``dataset`` a ``neu_...`` name gives
+            the network that was trained on synthetic steel, because one that was trained on real
+            plates is not expected to work there.
+        dataset: the images that the network will see, and is trained on if it is.
+
+    Raises:
+        ValueError: unknown name.
+        FileNotFoundError: the weights are not in the repository.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"no network {name!r}; known: {', '.join(RECIPES)}")
+    if dataset is not None and dataset.masks is not None and name.startswith("neu_"):
+        name = "steel_" + name.split("_")[1]
+    if os.environ.get("RETRAIN") == "1":
+        return train(name, dataset=dataset)[0]
+    path = WEIGHTS / f"{name}.weights.h5"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: take it from the repository, or make it with "
+            f"'python -m xai_utils train {name}'"
+        )
+    model = RECIPES[name].build()
+    model.load_weights(path)
+    return model
+
+
+def card(name: str) -> dict[str, Any]:
+    """What is known about the training of a network: data, seeds, accuracies, versions."""
+    return dict(json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def train(
+    name: str, seed: int = 0, dataset: ImageDataset | None = None, verbose: str | int = "auto"
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one network with one seed; the test part is looked at once, at the end.
+
+    Returns:
+        The model, and what a card says of this run.
+    """
+    import_tensorflow()
+    import keras
+
+    recipe = RECIPES[name]
+    dataset = recipe.data() if dataset is None else dataset
+    keras.utils.set_random_seed(seed)
+    model = recipe.build()
+    if recipe.start is not None:
+        _copy_layers(RECIPES[recipe.start].build, RUNS / f"{recipe.start}-{seed}.weights.h5", model)
+    batches = _batches(dataset.part("train"), recipe.augment, seed)
+    rate: Any = recipe.learning_rate
+    if recipe.warmup:
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0,
+            float((recipe.epochs - recipe.warmup) * len(batches)),
+            warmup_target=recipe.learning_rate,
+            warmup_steps=float(recipe.warmup * len(batches)),
+        )
+    loss = "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    best = keras.callbacks.EarlyStopping(
+        "val_loss", patience=recipe.epochs, restore_best_weights=True
+    )
+    validation = dataset.part("validation")
+    start = time.perf_counter()
+    history = model.fit(
+        batches,
+        epochs=recipe.epochs,
+        validation_data=(validation.inputs, validation.labels),
+        validation_batch_size=BATCH,
+        callbacks=[best] if recipe.best_epoch else [],
+        verbose=verbose,
+    ).history
+    seconds = time.perf_counter() - start
+    losses = history["val_loss"]
+    chosen = int(np.argmin(losses)) if recipe.best_epoch else len(losses) - 1
+    return model, {
+        "seed": seed,
+        "epoch": chosen + 1,
+        "seconds": round(seconds),
+        "validation_accuracy": round(history["val_accuracy"][chosen], 4),
+        **_test(model, dataset.part("test")),
+    }
+
+
+def _test(model: keras.Model, test: ImageDataset) -> dict[str, Any]:
+    predicted = model.predict(test.inputs, batch_size=BATCH, verbose=0).argmax(axis=1)
+    right = predicted == test.labels
+    by_class = {
+        c: round(float(right[test.labels == k].mean()), 4) for k, c in enumerate(test.class_names)
+    }
+    return {"test_accuracy": round(float(right.mean()), 4), "test_accuracy_by_class": by_class}
+
+
+def _copy_layers(build: Callable[[], keras.Model], path: Path, model: keras.Model) -> None:
+    """Give ``model`` the convolutions of another trained network (its head stays untrained)."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: train '{path.name.split('-')[0]}' first")
+    other = build()
+    other.load_weights(path)
+    for layer in model.layers:
+        if layer.name.startswith("conv"):
+            layer.set_weights(other.get_layer(layer.name).get_weights())
+
+
+def _batches(part: ImageDataset, augment: bool, seed: int) -> Any:
+    """Shuffled batches of the training part, the same ones for the same seed."""
+    import keras
+
+    images, labels = part.inputs, part.labels
+    rng = np.random.default_rng(seed)
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        order = rng.permutation(len(labels))
+
+        def __len__(self) -> int:
+            return -(-len(labels) // BATCH)
+
+        def __getitem__(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+            chosen = self.order[i * BATCH : (i + 1) * BATCH]
+            batch = images[chosen]
+            return (_jitter(batch, rng) if augment else batch), labels[chosen]
+
+        def on_epoch_end(self) -> None:
+            self.order = rng.permutation(len(labels))
+
+    return Batches()
+
+
+def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Flips and another brightness and contrast for each image."""
+    for axis in (1, 2):
+        flip = rng.random(len(batch)) < 0.5
+        batch[flip] = np.flip(batch[flip], axis=axis)
+    gain, shift = rng.uniform(0.8, 1.2, len(batch)), rng.uniform(-0.15, 0.15, len(batch))
+    jittered = (batch - 0.5) * gain[:, None, None, None] + 0.5 + shift[:, None, None, None]
+    return np.clip(jittered, 0, 1).astype(np.float32)
+
+
+def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, Any]:
+    """Train a network with its seeds, ship the first one's weights, and write the card."""
+    recipe = RECIPES[name]
+    dataset = recipe.data()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for seed in recipe.seeds if seeds is None else seeds:
+        model, run = train(name, seed, dataset, verbose=2)
+        model.save_weights(RUNS / f"{name}-{seed}.weights.h5")
+        if recipe.ship and seed == recipe.seeds[0]:
+            model.save_weights(WEIGHTS / f"{name}.weights.h5")
+        run["parameters"] = model.count_params()
+        (RUNS / f"{name}-{seed}.json").write_text(json.dumps(run), encoding="utf-8")
+    done = [RUNS / f"{name}-{seed}.json" for seed in recipe.seeds]
+    runs = [json.loads(p.read_text(encoding="utf-8")) for p in done if p.is_file()]
+    written = _card(name, dataset, runs)
+    text = json.dumps(written, indent=2) + "\n"
+    (WEIGHTS / f"{name}.json").write_text(text, encoding="utf-8")
+    return written
+
+
+def _card(name: str, dataset: ImageDataset, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    recipe = RECIPES[name]
+    accuracy = [run["test_accuracy"] for run in runs]
+    digest = hashlib.sha256(dataset.images.tobytes() + "".join(dataset.split).encode())
+    return {
+        "network": recipe.build.__name__,
+        "parameters": runs[0].pop("parameters") if runs else None,
+        "data": dataset.name,
+        "source": dataset.source,
+        "images": {p: int((dataset.split == p).sum()) for p in np.unique(dataset.split).tolist()},
+        "sha256_of_images_and_split": digest.hexdigest(),
+        "recipe": {
+            f.name: getattr(recipe, f.name)
+            for f in dataclasses.fields(recipe)
+            if f.name not in ("build", "data", "ship")
+        },
+        "test_accuracy_mean": round(float(np.mean(accuracy)), 4),
+        "test_accuracy_spread": round(float(np.ptp(accuracy)), 4),
+        "shipped": recipe.ship,
+        "runs": [{k: v for k, v in run.items() if k != "parameters"} for run in runs],
+        "versions": {
+            "python": platform.python_version(),
+            **{p: version(p) for p in ("tensorflow", "keras", "numpy")},
+        },
+    }
