@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from xai_utils import datasets
+from xai_utils import _readers, datasets
 from xai_utils.overlaps import Overlap, components, find_overlaps, split_by_component
 
 HERE = Path(__file__).resolve().parent
@@ -43,7 +43,7 @@ def write(path: Path, header: list[str], rows: list[list[object]]) -> None:
 def main() -> None:
     """Find the overlaps, make both splits, write both tables."""
     os.environ["XAI_DATA"] = "real"
-    plates = datasets._neu_plates()
+    plates = _readers.neu_plates()
     neu = datasets.load_neu()
     found = find_overlaps(neu.images[..., 0], neu.labels)
     component = components(len(neu), [(o.a, o.b) for o in found])

@@ -134,6 +134,13 @@ def bar_label(label: str, scale: Scale) -> str:
     return f"{label} ({scale.note})" if label and scale.note else label or scale.note
 
 
+def _number(value: float) -> str:
+    """Write a limit so that two of them fit below a narrow panel: 3.26, 1.2e-5."""
+    plain = value == 0 or 0.01 <= abs(value) < 999.5
+    text = f"{value:.3g}" if plain else f"{value:.1e}".replace("e+0", "e").replace("e-0", "e-")
+    return text.replace("e+", "e").replace("-", "\N{MINUS SIGN}")
+
+
 def colour_bar(
     cax: Axes, scale: Scale, label: str, *, vertical: bool = True, fade: float | None = None
 ) -> None:
@@ -148,7 +155,7 @@ def colour_bar(
     )
     ticks = [scale.low, 0.0, scale.limit] if scale.signed else [0.0, scale.limit]
     ticks = [0.0] if scale.note else ticks  # a map without mass has no upper limit
-    bar.set_ticks(ticks, labels=[f"{tick:.3g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    bar.set_ticks(ticks, labels=[_number(tick) for tick in ticks])
     cax.tick_params(length=2, width=0.5, pad=2, labelsize=8)
     cax.minorticks_off()
     if len(ticks) > 1:  # the outer numbers stay within the bar, away from the neighbours'

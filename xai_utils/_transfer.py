@@ -141,7 +141,7 @@ def download(url: str, part: PartFile, *, first: float, timeout: float, label: s
             pooch.HTTPDownloader(
                 chunk_size=CHUNK, timeout=(first, 2 * timeout), hooks={"response": keep}
             )(url=url, output_file=part, pooch=None)
-        except Exception as error:  # noqa: BLE001 - carried over: the waiting thread raises it
+        except Exception as error:
             failure.append(error)
         finally:
             for answer in answers:  # pooch leaves the connection open when it fails

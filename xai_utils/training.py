@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 import time
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = DATA / "weights"
 RUNS = DATA.parent / "build" / "weights"  # every seed's result; only one seed is shipped
-BATCH = 32
+SCORING_BATCH = 32  # how many are scored at once; does not matter to the result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +43,11 @@ class Recipe:
         epochs: passes over the training part.
         learning_rate: Adam's; with ``warmup`` it rises linearly for so many epochs and then falls
             to zero along a cosine, without it stays constant.
+        batch_size: images a step.
         augment: flips and brightness jitter.
         best_epoch: keep the epoch with the lowest validation loss (else the last).
         start: name of the recipe whose trained layers of the same name this one starts from.
+        frozen: layers that keep the weights that they start with.
         seeds: one run each; the first is shipped.
         ship: whether weights are kept in the repository, or only the card.
     """
@@ -54,9 +57,11 @@ class Recipe:
     epochs: int
     learning_rate: float = 1e-3
     warmup: int = 0
+    batch_size: int = 32
     augment: bool = False
     best_epoch: bool = False
     start: str | None = None
+    frozen: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     ship: bool = True
 
@@ -68,19 +73,21 @@ def _random_split() -> ImageDataset:
 def _ours(build: Callable[[], keras.Model], **changes: Any) -> Recipe:
     """The course's recipe for the steel networks: schedule, flips, best epoch on validation."""
     defaults: dict[str, Any] = dict(
-        data=load_neu, epochs=13, learning_rate=2e-3, warmup=2, augment=True, best_epoch=True
+        data=load_neu, epochs=10, learning_rate=2e-3, warmup=2, augment=True, best_epoch=True
     )
     return Recipe(build, **(defaults | changes))
 
 
-_GAP: dict[str, Any] = dict(epochs=10, warmup=1)
+_GAP: dict[str, Any] = {"epochs": 8, "warmup": 1, "frozen": ("conv1", "conv2")}
 
 RECIPES: dict[str, Recipe] = {
-    "mnist": Recipe(models.mnist_cnn, load_mnist, epochs=4, warmup=1),
+    "mnist": Recipe(
+        models.mnist_cnn, load_mnist, epochs=8, learning_rate=3e-3, warmup=1, batch_size=128
+    ),
     "neu_flat": _ours(models.neu_cnn, seeds=(0, 1, 2)),
     "neu_gap": _ours(models.neu_gap_cnn, **_GAP, start="neu_flat", seeds=(0, 1, 2)),
     "steel_flat": _ours(models.neu_cnn, data=load_steel, epochs=5),
-    "steel_gap": _ours(models.neu_gap_cnn, data=load_steel, epochs=6, warmup=1, start="steel_flat"),
+    "steel_gap": _ours(models.neu_gap_cnn, **_GAP, data=load_steel, start="steel_flat"),
     "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
     "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
     "neu_flat_random": _ours(models.neu_cnn, data=_random_split, ship=False),
@@ -142,7 +149,9 @@ def train(
     model = recipe.build()
     if recipe.start is not None:
         _copy_layers(RECIPES[recipe.start].build, RUNS / f"{recipe.start}-{seed}.weights.h5", model)
-    batches = _batches(dataset.part("train"), recipe.augment, seed)
+    for layer in recipe.frozen:
+        model.get_layer(layer).trainable = False
+    batches = _batches(dataset.part("train"), recipe, seed)
     rate: Any = recipe.learning_rate
     if recipe.warmup:
         rate = keras.optimizers.schedules.CosineDecay(
@@ -162,11 +171,12 @@ def train(
         batches,
         epochs=recipe.epochs,
         validation_data=(validation.inputs, validation.labels),
-        validation_batch_size=BATCH,
+        validation_batch_size=SCORING_BATCH,
         callbacks=[best] if recipe.best_epoch else [],
         verbose=verbose,
     ).history
     seconds = time.perf_counter() - start
+    model.trainable = True
     losses = history["val_loss"]
     chosen = int(np.argmin(losses)) if recipe.best_epoch else len(losses) - 1
     return model, {
@@ -179,7 +189,7 @@ def train(
 
 
 def _test(model: keras.Model, test: ImageDataset) -> dict[str, Any]:
-    predicted = model.predict(test.inputs, batch_size=BATCH, verbose=0).argmax(axis=1)
+    predicted = model.predict(test.inputs, batch_size=SCORING_BATCH, verbose=0).argmax(axis=1)
     right = predicted == test.labels
     by_class = {
         c: round(float(right[test.labels == k].mean()), 4) for k, c in enumerate(test.class_names)
@@ -198,7 +208,7 @@ def _copy_layers(build: Callable[[], keras.Model], path: Path, model: keras.Mode
             layer.set_weights(other.get_layer(layer.name).get_weights())
 
 
-def _batches(part: ImageDataset, augment: bool, seed: int) -> Any:
+def _batches(part: ImageDataset, recipe: Recipe, seed: int) -> Any:
     """Shuffled batches of the training part, the same ones for the same seed."""
     import keras
 
@@ -209,12 +219,13 @@ def _batches(part: ImageDataset, augment: bool, seed: int) -> Any:
         order = rng.permutation(len(labels))
 
         def __len__(self) -> int:
-            return -(-len(labels) // BATCH)
+            return math.ceil(len(labels) / recipe.batch_size)
 
         def __getitem__(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-            chosen = self.order[i * BATCH : (i + 1) * BATCH]
+            start = i * recipe.batch_size
+            chosen = self.order[start : start + recipe.batch_size]
             batch = images[chosen]
-            return (_jitter(batch, rng) if augment else batch), labels[chosen]
+            return (_jitter(batch, rng) if recipe.augment else batch), labels[chosen]
 
         def on_epoch_end(self) -> None:
             self.order = rng.permutation(len(labels))

@@ -210,7 +210,7 @@ def test_the_lack_of_a_network_is_remembered_until_asked_again(site) -> None:
     for book in (registry(site.url("good", NAME)), elsewhere):
         with pytest.raises(storage.Unavailable, match="no connection earlier"):
             storage.fetch(NAME, registry=book)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 2
     assert len(site.asked) == 1
     storage.try_again()
     assert storage.fetch(NAME, registry=registry(site.url("good", NAME))).source == "download"

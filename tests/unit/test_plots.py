@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import matplotlib
 import nbclient
@@ -29,6 +30,7 @@ RNG = np.random.default_rng(0)
 PLATE = RNG.integers(0, 256, (60, 90), dtype=np.uint8)
 SPOT = np.zeros((60, 90))
 SPOT[10:20, 30:50] = np.linspace(0.1, 4, 20)
+SIZES = (-1.23e-5, -0.000789, -0.0456, -0.789, -19.9, -219, -3.4e4)
 
 
 def fresh_axes() -> Axes:
@@ -151,6 +153,25 @@ def test_unsigned_scale_starts_at_zero() -> None:
     assert shown.get_clim() == (0, 3.256)
     assert shown.get_cmap().name == "inferno"
     assert words(bar_of(ax).yaxis) == ["0", "3.26"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        (3.256, "3.26"),
+        (0.0123, "0.0123"),
+        (0.00123, "1.2e\N{MINUS SIGN}3"),
+        (123456, "1.2e5"),
+        (1.5e-12, "1.5e\N{MINUS SIGN}12"),
+        (1e15, "1.0e15"),
+        (42, "42"),
+        (999.7, "1.0e3"),
+    ],
+)
+def test_limits_are_written_shortly(limit: float, text: str) -> None:
+    ax = fresh_axes()
+    plots.show_heat(ax, [[0.0, limit]])
+    assert words(bar_of(ax).yaxis) == ["0", text]
 
 
 def test_signed_can_be_asked_for() -> None:
@@ -284,12 +305,21 @@ def test_panels_are_equal_and_aligned(row_titles: tuple[str, ...]) -> None:
     assert width == pytest.approx(height)
 
 
-@pytest.mark.parametrize("share", [None, "figure"])
-def test_nothing_overlaps_and_nothing_leaves_the_page(share: str | None) -> None:
-    rows = rows_of_panels()
-    if share:
-        rows = [[Panel(heat=SPOT, title="layer\n60 x 90", label="CAM")] * 7 for _ in range(3)]
-    fig = plots.panels(rows, share=share, row_titles=["row"] * len(rows), title="all of them")
+@pytest.mark.parametrize(
+    ("rows", "share"),
+    [
+        (rows_of_panels(), None),
+        ([[Panel(heat=SPOT, title="layer\n60 x 90", label="CAM")] * 7 for _ in range(3)], "figure"),
+        ([Panel(heat=size * SPOT, title="a title that must wrap") for size in SIZES], None),
+    ],
+    ids=["mixed", "shared", "narrow"],
+)
+def test_nothing_overlaps_and_nothing_leaves_the_page(
+    rows: list[Panel] | list[list[Panel | None]], share: Literal["figure"] | None
+) -> None:
+    fig = plots.panels(
+        rows, share=share, row_titles=["row"] * len(rows) if share else (), title="all of them"
+    )
     FigureCanvasAgg(fig).draw()
     drawn = [text for text in fig.findobj(Text) if text.get_text() and text.get_visible()]
     texts = [(text.get_text(), text.get_window_extent()) for text in drawn]

