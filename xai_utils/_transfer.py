@@ -7,6 +7,7 @@ that hangs or a server that sends one byte every few seconds.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -114,10 +115,8 @@ class PartFile:
         with self._lock:
             self._closed = True
             if self._file is not None:
-                try:
-                    self._file.close()  # flushes, and so may meet the full disk once more
-                except OSError:
-                    pass
+                with contextlib.suppress(OSError):  # a close flushes, and may meet the full disk
+                    self._file.close()
                 self.path.unlink(missing_ok=True)
 
 

@@ -212,7 +212,7 @@ def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
         images=steel.images[..., None],
         labels=steel.labels,
         class_names=CLASS_NAMES,
-        names=tuple(f"{CLASS_NAMES[k]}_{i + 1}" for k, i in zip(steel.labels, within)),
+        names=tuple(f"{CLASS_NAMES[k]}_{i + 1}" for k, i in zip(steel.labels, within, strict=True)),
         split=split,
         source=f"generated, seed {seed}",
         about="Drawn by xai_utils.simulate in the manner of NEU-DET, with exact defect masks; "
@@ -267,7 +267,7 @@ def load_mnist() -> ImageDataset:
 
 
 def load_housing() -> Table:
-    """Prices of Californian districts (1990 census), or of generated houses with known coefficients.
+    """Prices of Californian districts (1990 census), or of generated houses, coefficients known.
 
     The real table has 20,640 rows; 207 of them lack ``total_bedrooms`` and stay as they are.
 

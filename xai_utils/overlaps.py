@@ -7,7 +7,7 @@ tests on pixels that the network was trained on.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,8 @@ class Overlap(NamedTuple):
 
 
 def common_region(
-    a: NDArray[np.generic], b: NDArray[np.generic], dy: int, dx: int
-) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    a: NDArray[Any], b: NDArray[Any], dy: int, dx: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The pixels of ``a`` and of ``b`` that show the same place when b lies at (dy, dx) in a.
 
     Shapes: two ``(H, W)`` images of one size; returns two views of one shape.
@@ -44,7 +44,7 @@ def common_region(
     return in_a, in_b
 
 
-def correlation(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
+def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
     """Pearson's correlation of two images of one shape; 0 where one of them is flat."""
     u, v = np.asarray(a, np.float32).ravel(), np.asarray(b, np.float32).ravel()
     u, v = u - u.sum() / u.size, v - v.sum() / v.size

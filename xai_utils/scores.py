@@ -137,7 +137,7 @@ def _squashing(layer: Any) -> bool:
 def _linear(layer: Any) -> Callable[..., Any]:
     """The layer through the same weights, without its softmax or sigmoid if it has one."""
     if not _squashing(layer):
-        return layer  # type: ignore[no-any-return]
+        return layer
     # A twin with the same variables and another activation.  (`copy.copy` would save and load the
     # layer.)  Its `call` is used, not `__call__`, so Keras notes nothing and no graph grows.
     twin = object.__new__(type(layer))
@@ -277,7 +277,7 @@ def compiled(model: keras.Model, key: tuple[Any, ...], step: Step) -> Callable[.
             return step(alive(), images, target)
 
         functions[key] = function.get_concrete_function()
-    return functions[key]  # type: ignore[no-any-return]
+    return functions[key]
 
 
 def explain(

@@ -33,7 +33,7 @@ CLASS_NAMES = (
 VISIBLE = 6  # grey levels: a defect pixel differs from the flawless plate by at least this much
 LEAST_SHARE = 0.005  # of the plate: a smaller defect is drawn again
 MOST_BOXES = 6
-SMALLEST = 64  # pixels: on smaller plates a hairline would be thinner than a pixel can show
+SMALLEST = 100  # pixels: on smaller plates a hairline would be thinner than a pixel can show
 
 Shortcut = Literal["stamp", "brightness", "border"]
 
@@ -87,7 +87,7 @@ def synthetic_steel(
     Args:
         n_per_class: plates of each class, at least 1.
         seed: start of all random streams, not negative.
-        size: edge of a plate in pixels, at least 64; all lengths grow with it.
+        size: edge of a plate in pixels, at least 100; all lengths grow with it.
         shortcut: what is planted, or None.
         shortcut_class: index or name of the class that the shortcut goes with.
         shortcut_rate: share of the plates of that class that bear it, in [0, 1].
@@ -126,7 +126,7 @@ def draw_plate(label: int | str, index: int = 0, seed: int = 0, *, size: int = 2
     of the plate.
 
     Raises:
-        ValueError: an unknown class, a negative index or seed, a size below 64.
+        ValueError: an unknown class, a negative index or seed, a size below 100.
     """
     if size < SMALLEST:
         raise ValueError(f"size is {size}; expected at least {SMALLEST} pixels.")
@@ -164,7 +164,7 @@ def mask_boxes(mask: np.ndarray) -> np.ndarray:
     Returns:
         (n, 4) int64: x0, y0, x1, y1, half-open; together they cover every pixel of the mask.
     """
-    from scipy import ndimage  # type: ignore[import-untyped]
+    from scipy import ndimage
 
     found = ndimage.find_objects(_groups(mask))
     corners = [(s[1].start, s[0].start, s[1].stop, s[0].stop) for s in found if s is not None]

@@ -140,9 +140,9 @@ def fetch(
     fetched again; from a URL it is refused with a warning and the next URL is asked.
 
     verify: content check of a container, obligatory where the registry states no SHA-256; raises
-    ValueError when the content is wrong. timeout: seconds within which some URL must have sent its first
-    bytes, and seconds without a byte after which a transfer has stalled; a slow connection may take
-    as long as it needs above 16 KiB/s. registry: another one than `load_registry()`.
+    ValueError when the content is wrong. timeout: seconds within which some URL must have sent its
+    first bytes, and seconds without a byte after which a transfer has stalled; a slow connection
+    may take as long as it needs above 16 KiB/s. registry: another one than `load_registry()`.
 
     Raises Unavailable, DamagedFile, CacheError; ValueError for a name that is not in the registry
     or a wrong setting.

@@ -72,9 +72,14 @@ def _random_split() -> ImageDataset:
 
 def _ours(build: Callable[[], keras.Model], **changes: Any) -> Recipe:
     """The course's recipe for the steel networks: schedule, flips, best epoch on validation."""
-    defaults: dict[str, Any] = dict(
-        data=load_neu, epochs=10, learning_rate=2e-3, warmup=2, augment=True, best_epoch=True
-    )
+    defaults: dict[str, Any] = {
+        "data": load_neu,
+        "epochs": 10,
+        "learning_rate": 2e-3,
+        "warmup": 2,
+        "augment": True,
+        "best_epoch": True,
+    }
     return Recipe(build, **(defaults | changes))
 
 
@@ -82,11 +87,13 @@ _GAP: dict[str, Any] = {"epochs": 8, "warmup": 1, "frozen": ("conv1", "conv2")}
 
 RECIPES: dict[str, Recipe] = {
     "mnist": Recipe(
-        models.mnist_cnn, load_mnist, epochs=8, learning_rate=3e-3, warmup=1, batch_size=128
+        models.mnist_cnn, load_mnist, epochs=6, learning_rate=3e-3, warmup=1, batch_size=128
     ),
     "neu_flat": _ours(models.neu_cnn, seeds=(0, 1, 2)),
     "neu_gap": _ours(models.neu_gap_cnn, **_GAP, start="neu_flat", seeds=(0, 1, 2)),
-    "steel_flat": _ours(models.neu_cnn, data=load_steel, epochs=5),
+    "steel_flat": _ours(
+        models.neu_cnn, data=load_steel, epochs=7, learning_rate=1e-3, warmup=1, start="neu_flat"
+    ),
     "steel_gap": _ours(models.neu_gap_cnn, **_GAP, data=load_steel, start="steel_flat"),
     "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
     "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
@@ -148,7 +155,7 @@ def train(
     keras.utils.set_random_seed(seed)
     model = recipe.build()
     if recipe.start is not None:
-        _copy_layers(RECIPES[recipe.start].build, RUNS / f"{recipe.start}-{seed}.weights.h5", model)
+        _copy_convolutions(recipe.start, seed, model)
     for layer in recipe.frozen:
         model.get_layer(layer).trainable = False
     batches = _batches(dataset.part("train"), recipe, seed)
@@ -176,7 +183,8 @@ def train(
         verbose=verbose,
     ).history
     seconds = time.perf_counter() - start
-    model.trainable = True
+    for layer in recipe.frozen:
+        model.get_layer(layer).trainable = True
     losses = history["val_loss"]
     chosen = int(np.argmin(losses)) if recipe.best_epoch else len(losses) - 1
     return model, {
@@ -197,11 +205,16 @@ def _test(model: keras.Model, test: ImageDataset) -> dict[str, Any]:
     return {"test_accuracy": round(float(right.mean()), 4), "test_accuracy_by_class": by_class}
 
 
-def _copy_layers(build: Callable[[], keras.Model], path: Path, model: keras.Model) -> None:
-    """Give ``model`` the convolutions of another trained network (its head stays untrained)."""
+def _copy_convolutions(start: str, seed: int, model: keras.Model) -> None:
+    """Give ``model`` the convolutions of another trained network; its head stays untrained."""
+    path = RUNS / f"{start}-{seed}.weights.h5"
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: train '{path.name.split('-')[0]}' first")
-    other = build()
+        path = WEIGHTS / f"{start}.weights.h5"  # the shipped seed
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: make it with 'python -m xai_utils train {start}' first"
+        )
+    other = RECIPES[start].build()
     other.load_weights(path)
     for layer in model.layers:
         if layer.name.startswith("conv"):
@@ -215,7 +228,7 @@ def _batches(part: ImageDataset, recipe: Recipe, seed: int) -> Any:
     images, labels = part.inputs, part.labels
     rng = np.random.default_rng(seed)
 
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    class Batches(keras.utils.PyDataset):
         order = rng.permutation(len(labels))
 
         def __len__(self) -> int:

@@ -7,6 +7,7 @@ import io
 import os
 import random
 import re
+import select
 import subprocess
 import sys
 import textwrap
@@ -86,8 +87,8 @@ def test_a_fetch_prints_nothing_where_nobody_watches_a_terminal(site, capfd) -> 
 def test_a_slow_but_honest_server_may_take_longer_than_the_timeout(site) -> None:
     serve(site)
     began = time.monotonic()
-    located = storage.fetch(NAME, registry=registry(site.url("slow", NAME)), timeout=0.8)
-    assert time.monotonic() - began > 1.6
+    located = storage.fetch(NAME, registry=registry(site.url("slow", NAME)), timeout=2.0)
+    assert time.monotonic() - began > 3
     assert located.path.read_bytes() == BODY
 
 
@@ -232,8 +233,8 @@ def test_a_transfer_that_gets_nowhere_is_given_up(site, manner: str, reason: str
     serve(site)
     began = time.monotonic()
     with pytest.raises(storage.Unavailable, match=reason):
-        storage.fetch(NAME, registry=registry(site.url(manner, NAME)), timeout=0.5)
-    assert time.monotonic() - began < 5
+        storage.fetch(NAME, registry=registry(site.url(manner, NAME)), timeout=1.5)
+    assert time.monotonic() - began < 12
     assert left_in_cache() == []
 
 
@@ -388,14 +389,15 @@ def test_a_cache_that_is_a_file_is_a_clear_error(site, tmp_path, monkeypatch) ->
 
 
 def test_a_terminal_gets_a_progress_bar(site) -> None:
-    pty = pytest.importorskip("pty")
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
     serve(site)
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))  # a new one has no columns, and so no room for a bar
     command = arguments(site.url("slow", NAME))
     done = subprocess.run(
         command, env=environment(), stdout=subprocess.PIPE, stderr=theirs, text=True, check=True
     )
-    shown = os.read(ours, 4096)
+    shown = os.read(ours, 4096) if select.select([ours], [], [], 5)[0] else b""
     os.close(theirs)
     os.close(ours)
     assert done.stdout.startswith("download True")
@@ -408,7 +410,7 @@ def test_an_interrupted_fetch_leaves_nothing(site, tmp_path: Path) -> None:
         arguments(site.url("stalled", NAME)), env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    limit = time.monotonic() + 20
+    limit = time.monotonic() + 60
     while not left_in_cache() and time.monotonic() < limit:
         time.sleep(0.05)
     assert any(name.endswith(".part") for name in left_in_cache())

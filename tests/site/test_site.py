@@ -152,7 +152,7 @@ def test_the_script_ends_with_the_page_to_open(tmp_path: Path) -> None:
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "10_tiny.ipynb")
     places = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
     command = [sys.executable, course.__file__, *places]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     first = tmp_path / "build" / "site" / "index.html"
     assert done.stdout.splitlines()[-1] == f"Open {first}"

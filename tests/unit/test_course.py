@@ -31,7 +31,7 @@ def store(path: Path, *sources: str) -> Path:
 def run_script(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
     places = ["--notebooks", str(root / "notebooks"), "--build", str(root / "build")]
     command = [sys.executable, str(SCRIPT), *places, *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_each_notebook_says_its_time_and_its_data(tmp_path: Path) -> None:
@@ -41,12 +41,15 @@ def test_each_notebook_says_its_time_and_its_data(tmp_path: Path) -> None:
     store(root / "build" / "notebooks" / "05_gone.ipynb", "x")
     done = run_script(root, "--no-site")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
     lines = done.stdout.splitlines()
     assert lines[0] == "[1/2] 00_one.ipynb: kernel starts, 0 s"
-    assert lines[1].startswith("[1/2] 00_one.ipynb: ")
-    assert lines[1].endswith(" s, data: cache")
-    assert lines[3].endswith(" s, data: does not say")
-    assert str(root / "build" / "notebooks") in lines[4]
+    # A slow machine says more in between.
+    one, two = (line for line in lines if ", data: " in line)
+    assert one.startswith("[1/2] 00_one.ipynb: ")
+    assert one.endswith(" s, data: cache")
+    assert two.endswith(" s, data: does not say")
+    assert str(root / "build" / "notebooks") in lines[-1]
     kept = sorted(p.name for p in (root / "build" / "notebooks").iterdir())
     assert kept == ["00_one.ipynb", "10_two.ipynb"]
     fresh = nbformat.read(root / "build" / "notebooks" / "00_one.ipynb", as_version=4)
@@ -126,7 +129,7 @@ def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
         assert first.poll() is None, "the first run ended before the second was tried"
         assert second.returncode == 1
         assert f"in use by process {first.pid}" in second.stderr
-        first.communicate(timeout=60)
+        first.communicate(timeout=600)
     assert first.returncode == 0
     with course.locked(tmp_path / "build"):
         pass  # free again
@@ -141,7 +144,7 @@ def test_the_first_line_comes_at_once(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert "00_one.ipynb" in process.stdout.readline()
         assert time.monotonic() - started < 5
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
 
 
 def test_a_terminal_gets_one_living_line(tmp_path: Path) -> None:
@@ -150,7 +153,7 @@ def test_a_terminal_gets_one_living_line(tmp_path: Path) -> None:
     terminal, slave = pty.openpty()
     command = [sys.executable, str(SCRIPT), *places, "--no-site"]
     with subprocess.Popen(command, stdout=slave) as process:
-        process.wait(timeout=60)
+        process.wait(timeout=600)
     os.close(slave)
     written = os.read(terminal, 65536).decode()
     os.close(terminal)

@@ -214,7 +214,7 @@ def test_containers_are_judged_by_their_contents(mirror: Path) -> None:
         raise ValueError(f"{path.name} holds nothing")
 
     assert storage.fetch("box.zip", verify=lambda path: None, registry=REGISTRY)
-    with pytest.raises(storage.DamagedFile, match="content is wrong: box.zip holds nothing"):
+    with pytest.raises(storage.DamagedFile, match=r"content is wrong: box\.zip holds nothing"):
         storage.fetch("box.zip", verify=refuse, registry=REGISTRY)
 
 
@@ -383,8 +383,7 @@ def test_a_wrong_archive_unpacks_nothing(tmp_path: Path, files: dict, reason: st
     archive = pack(tmp_path / "a.zip", files)
     with pytest.raises(ValueError, match=reason):
         storage.extract(archive, WANTED, tmp_path / "out")
-    assert tree(tmp_path) == {"a.zip"}
-    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == [archive]
 
 
 def test_a_member_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+"""What all suites share: no graphics processor, and small networks whose weights are known."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """Five seeded 8x8 grey images in [0, 1]."""
+    return np.random.default_rng(7).random((5, 8, 8, 1), dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def flat() -> Any:
+    """A seeded network that flattens, with biases that are not zero.  Nobody changes it."""
+    from networks import flat_layers, functional, seeded
+
+    return seeded(functional(flat_layers()))
+
+
+@pytest.fixture(scope="session")
+def gap() -> Any:
+    """The same with global average pooling, which CAM needs.  Nobody changes it."""
+    from networks import functional, gap_layers, seeded
+
+    return seeded(functional(gap_layers()))

@@ -1,0 +1,37 @@
+"""`environment.yml`, `pyproject.toml` and `requirements.lock` say the same."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def test_conda_environment_equals_the_project() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, by_pip = environment["dependencies"]
+    assert conda == ["python" + PROJECT["requires-python"], "pip"]
+    assert by_pip["pip"] == [*PROJECT["dependencies"], "-e ."]
+
+
+def test_lock_satisfies_the_project() -> None:
+    locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE))
+    extras = PROJECT["optional-dependencies"]
+    for line in [*PROJECT["dependencies"], *extras["dev"], *extras["site"], *extras["labs"]]:
+        wanted = Requirement(line)
+        assert wanted.name in locked, f"{wanted.name} is not in the lock: run `make lock`"
+        assert wanted.specifier.contains(locked[wanted.name]), line
+
+
+def test_lock_has_hashes_and_no_address() -> None:
+    packages = re.findall(r"^[a-z0-9._-]+==.*?(?=^\S|\Z)", LOCK, re.MULTILINE | re.DOTALL)
+    assert len(packages) > 150
+    assert all("--hash=sha256:" in package for package in packages)
+    assert not re.search(r"https?://|file:|--index-url|--find-links", LOCK)

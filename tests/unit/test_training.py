@@ -1,0 +1,142 @@
+"""Training on tiny networks, and the shipped weights on the data that their cards name."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xai_utils import training
+from xai_utils.datasets import ImageDataset, load_mnist, load_neu, load_steel
+from xai_utils.training import Recipe
+
+
+def spots(n: int = 64) -> ImageDataset:
+    """8 x 8 pictures, bright at the top or at the bottom."""
+    labels = np.arange(n, dtype=np.int64) % 2
+    images = np.random.default_rng(0).integers(0, 90, (n, 8, 8, 1)).astype(np.uint8)
+    for i, k in enumerate(labels):
+        images[i, 4 * k : 4 * k + 4] += 120
+    split = np.array(["train", "train", "validation", "test"])[np.arange(n) // 2 % 4]
+    names = tuple(map(str, range(n)))
+    return ImageDataset("spots", images, labels, ("top", "bottom"), names, split, "here", "")
+
+
+def tiny() -> object:
+    import keras
+    from keras import layers
+
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Conv2D(3, 3, padding="same", activation="relu", name="conv1")(inputs)
+    x = layers.Flatten()(x)
+    x = layers.Dense(2, name="logits")(x)
+    return keras.Model(inputs, layers.Softmax()(x))
+
+
+@pytest.fixture
+def recipes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Known recipes replaced by the given ones; weights and cards go to a temporary folder."""
+    monkeypatch.setattr(training, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(training, "RUNS", tmp_path / "runs")
+    (tmp_path / "weights").mkdir()
+
+    def use(**named: Recipe) -> None:
+        monkeypatch.setattr(training, "RECIPES", named)
+
+    return use
+
+
+def test_a_seed_repeats_and_another_one_differs(recipes: Callable[..., None]) -> None:
+    recipes(tiny=Recipe(tiny, spots, epochs=2, augment=True))  # type: ignore[arg-type]
+    first, again, other = (training.train("tiny", seed, verbose=0)[0] for seed in (0, 0, 1))
+    for a, b, c in zip(first.weights, again.weights, other.weights, strict=True):
+        assert np.array_equal(a, b)
+        assert not np.array_equal(a, c)
+
+
+def test_training_learns_and_the_card_says_so(recipes: Callable[..., None]) -> None:
+    recipes(tiny=Recipe(tiny, spots, 12, 3e-2, warmup=2, best_epoch=True, seeds=(0, 1)))  # type: ignore[arg-type]
+    card = training.train_and_ship("tiny")
+    assert json.loads(json.dumps(card)) == training.card("tiny")
+    assert [run["seed"] for run in card["runs"]] == [0, 1]
+    accuracies = [run["test_accuracy"] for run in card["runs"]]
+    assert card["test_accuracy_mean"] == pytest.approx(np.mean(accuracies), abs=1e-4)
+    assert min(accuracies) > 0.9
+    assert card["images"] == {"test": 16, "train": 32, "validation": 16}
+    loaded = training.load_or_train("tiny")
+    kept = training.RECIPES["tiny"].build()
+    kept.load_weights(training.RUNS / "tiny-0.weights.h5")  # the first seed is the shipped one
+    assert all(np.array_equal(a, b) for a, b in zip(loaded.weights, kept.weights, strict=True))
+
+
+def test_best_epoch_is_the_one_with_the_lowest_validation_loss(
+    recipes: Callable[..., None],
+) -> None:
+    # At this rate the loss blows up after a first good epoch.
+    recipes(wild=Recipe(tiny, spots, epochs=6, learning_rate=3.0, best_epoch=True))  # type: ignore[arg-type]
+    model, run = training.train("wild", verbose=0)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    part = spots().part("validation")
+    accuracy = model.evaluate(part.inputs, part.labels, verbose=0)[1]
+    assert accuracy == pytest.approx(run["validation_accuracy"], abs=1e-3)
+    assert 1 <= run["epoch"] <= 6
+
+
+def test_start_copies_convolutions_and_frozen_ones_stay(recipes: Callable[..., None]) -> None:
+    recipes(
+        a=Recipe(tiny, spots, epochs=1),  # type: ignore[arg-type]
+        b=Recipe(tiny, spots, epochs=2, start="a", frozen=("conv1",)),  # type: ignore[arg-type]
+    )
+    with pytest.raises(FileNotFoundError, match="train a"):
+        training.train("b", verbose=0)
+    training.train_and_ship("a")
+    a, b = training.load_or_train("a"), training.train("b", verbose=0)[0]
+    assert np.array_equal(a.get_layer("conv1").kernel, b.get_layer("conv1").kernel)
+    assert not np.array_equal(a.get_layer("logits").kernel, b.get_layer("logits").kernel)
+    assert b.get_layer("conv1").trainable
+
+
+def test_unknown_network_and_missing_weights(recipes: Callable[..., None]) -> None:
+    with pytest.raises(ValueError, match="neu_flat"):
+        training.load_or_train("vgg")
+    recipes(tiny=Recipe(tiny, spots, epochs=1))  # type: ignore[arg-type]
+    with pytest.raises(FileNotFoundError, match="python -m xai_utils train tiny"):
+        training.load_or_train("tiny")
+
+
+def accuracy(name: str, data: ImageDataset) -> float:
+    test = data.part("test")
+    model = training.load_or_train(name, data)
+    predicted = model.predict(test.inputs, batch_size=64, verbose=0).argmax(axis=1)
+    return float((predicted == test.labels).mean())
+
+
+@pytest.mark.skipif("XAI_DATA_DIR" not in os.environ, reason="XAI_DATA_DIR is not set")
+@pytest.mark.parametrize(
+    ("name", "load", "least"),
+    [
+        ("neu_flat", load_neu, 0.94),
+        ("neu_gap", load_neu, 0.92),
+        ("neu_flat_article", lambda: load_neu(split="random"), 0.85),
+        ("mnist", load_mnist, 0.985),
+    ],
+)
+def test_shipped_weights_score_what_their_card_says(
+    name: str, load: Callable[[], ImageDataset], least: float
+) -> None:
+    scored = accuracy(name, load())
+    assert scored == pytest.approx(training.card(name)["runs"][0]["test_accuracy"], abs=0.0034)
+    assert scored > least
+
+
+def test_synthetic_steel_gets_its_own_weights() -> None:
+    steel = load_steel()
+    for name in ("neu_flat", "neu_gap"):
+        scored = accuracy(name, steel)
+        card = training.card(name.replace("neu", "steel"))
+        assert scored == pytest.approx(card["runs"][0]["test_accuracy"], abs=0.0034)
+        assert scored >= 0.95
