@@ -241,7 +241,7 @@ def check_target(
 
 def check_weights(model: keras.Model) -> None:
     """Refuse NaN in the weights: ReLU and max pooling would swallow it, and the map look sound."""
-    broken = [w.path for w in model.weights if not np.isfinite(w.numpy()).all()]
+    broken = [w.path for w in model.weights if not np.isfinite(w.value).all()]
     if broken:
         raise ValueError(
             f"NaN or infinity in the weights of model {model.name!r}: {', '.join(broken[:5])}; "
@@ -293,8 +293,8 @@ def explain(
     """Check what was passed, then run ``step`` over it in batches of one shape.
 
     The last batch is filled up with copies of its last image, so that every image is computed in a
-    batch of the same size.  Where there are at least ``batch_size`` images, the result of one does
-    not depend on how many others there are; batches of another size differ by rounding.
+    batch of the same size.  From ``batch_size`` images on, more of them behind change no bit of the
+    result; another batch size or another place in the batch changes it by rounding.
 
     Raises:
         ValueError: wrong images, target, score or batch size, a model without one row of scores

@@ -74,32 +74,30 @@ def _ours(build: Callable[[], keras.Model], **changes: Any) -> Recipe:
     """The course's recipe for the steel networks: schedule, flips, best epoch on validation."""
     defaults: dict[str, Any] = {
         "data": load_neu,
-        "epochs": 10,
-        "learning_rate": 2e-3,
-        "warmup": 2,
+        "epochs": 8,
+        "warmup": 1,
+        "batch_size": 8,
         "augment": True,
         "best_epoch": True,
     }
     return Recipe(build, **(defaults | changes))
 
 
-_GAP: dict[str, Any] = {"epochs": 8, "warmup": 1, "frozen": ("conv1", "conv2")}
+_FROZEN = ("conv1", "conv2")
 
 RECIPES: dict[str, Recipe] = {
     "mnist": Recipe(
         models.mnist_cnn, load_mnist, epochs=6, learning_rate=3e-3, warmup=1, batch_size=128
     ),
     "neu_flat": _ours(models.neu_cnn, seeds=(0, 1, 2)),
-    "neu_gap": _ours(models.neu_gap_cnn, **_GAP, start="neu_flat", seeds=(0, 1, 2)),
-    "steel_flat": _ours(
-        models.neu_cnn, data=load_steel, epochs=7, learning_rate=1e-3, warmup=1, start="neu_flat"
-    ),
-    "steel_gap": _ours(models.neu_gap_cnn, **_GAP, data=load_steel, start="steel_flat"),
+    "neu_gap": _ours(models.neu_gap_cnn, start="neu_flat", frozen=_FROZEN, seeds=(0, 1, 2)),
+    "steel_flat": _ours(models.neu_cnn, data=load_steel),
+    "steel_gap": _ours(models.neu_gap_cnn, data=load_steel, start="steel_flat", frozen=_FROZEN),
     "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
     "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
     "neu_flat_random": _ours(models.neu_cnn, data=_random_split, ship=False),
     "neu_gap_random": _ours(
-        models.neu_gap_cnn, data=_random_split, **_GAP, start="neu_flat_random", ship=False
+        models.neu_gap_cnn, data=_random_split, start="neu_flat_random", frozen=_FROZEN, ship=False
     ),
 }
 
@@ -251,7 +249,7 @@ def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
     for axis in (1, 2):
         flip = rng.random(len(batch)) < 0.5
         batch[flip] = np.flip(batch[flip], axis=axis)
-    gain, shift = rng.uniform(0.8, 1.2, len(batch)), rng.uniform(-0.15, 0.15, len(batch))
+    gain, shift = rng.uniform(0.9, 1.1, len(batch)), rng.uniform(-0.08, 0.08, len(batch))
     jittered = (batch - 0.5) * gain[:, None, None, None] + 0.5 + shift[:, None, None, None]
     return np.clip(jittered, 0, 1).astype(np.float32)
 

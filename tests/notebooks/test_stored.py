@@ -20,6 +20,11 @@ def stored_figures(notebook: Path) -> list[np.ndarray]:
     return [decode(data) for mime, data, _ in shown if mime == "image/png"]
 
 
+def test_there_is_a_course() -> None:
+    """Without notebooks all other tests here would pass by having nothing to look at."""
+    assert (course.ROOT / "notebooks" / "00_start_here.ipynb").exists()
+
+
 def test_the_rules_hold(notebook: Path) -> None:
     found = rules.problems(nbformat.read(notebook, as_version=4), notebook)
     assert not found, f"{notebook.name}:\n" + "\n".join(found)

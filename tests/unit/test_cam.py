@@ -68,7 +68,7 @@ def test_a_target_for_each_image(method: Any, gap: Any, images: np.ndarray) -> N
 def test_default_layer_is_what_gap_reads_or_the_last_convolution(gap: Any, flat: Any) -> None:
     assert default_layer(gap) == "conv2"
     assert default_layer(flat) == "conv2"
-    pooled = trunk_layers() + [layers.MaxPooling2D(name="late"), *gap_layers()[3:]]
+    pooled = [*trunk_layers(), layers.MaxPooling2D(name="late"), *gap_layers()[3:]]
     assert default_layer(functional(pooled)) == "late"
 
 
@@ -99,7 +99,7 @@ def test_unknown_layer_lists_layers_and_near_names(
 
 @pytest.mark.parametrize("layer", [6, -1, ("conv2",)])
 def test_a_layer_is_named_not_numbered(layer: Any, flat: Any, images: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="no layer .* Layers with maps: conv1, pool1, conv2"):
+    with pytest.raises(ValueError, match=r"no layer .* Layers with maps: conv1, pool1, conv2"):
         grad_cam(flat, images, layer=layer)
 
 
@@ -119,7 +119,7 @@ def test_model_without_convolution(
     method: Any, layer: str | None, head: Any, images: np.ndarray
 ) -> None:
     model = functional([head(name="head"), layers.Dense(3, name="dense")])
-    with pytest.raises(ValueError, match="no convolution with spatial output.*head, dense"):
+    with pytest.raises(ValueError, match=r"no convolution with spatial output.*head, dense"):
         method(model, images, layer=layer)
 
 
@@ -135,7 +135,7 @@ def test_layer_applied_twice_has_no_single_map(method: Any, images: np.ndarray) 
 
 
 def test_cam_refuses_a_network_that_flattens(flat: Any, images: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="ends in Dense and Dense; CAM needs.*grad_cam"):
+    with pytest.raises(ValueError, match=r"ends in Dense and Dense; CAM needs.*grad_cam"):
         cam(flat, images)
 
 
@@ -253,5 +253,5 @@ def test_wrong_maps(shape: tuple[int, ...]) -> None:
 
 
 def test_unknown_interpolation() -> None:
-    with pytest.raises(ValueError, match="'lanczos'.*bilinear, nearest, cubic"):
+    with pytest.raises(ValueError, match=r"'lanczos'.*bilinear, nearest, cubic"):
         resize_heatmap(SPIKE, (8, 8), interpolation="lanczos")

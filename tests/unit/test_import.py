@@ -1,0 +1,103 @@
+"""Importing is cheap, and no module reaches for a floor above its own."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import xai_utils
+
+PACKAGE = Path(xai_utils.__file__).parent
+MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
+
+# From the ground up; a module may import its own floor and those below.
+FLOORS = [
+    {"_quiet"},
+    {"storage", "_archive", "_transfer"},
+    {"datasets", "_readers", "simulate", "overlaps", "_steel"},
+    {"models", "training"},
+    {"scores"},
+    {"cam", "gradients", "backprop", "perturbation", "optimization", "tabular", "prototypes"},
+    {"plots", "_alt_text", "_colours", "_drawing", "_layout", "metrics", "distributed"},
+    {"__main__"},
+]
+GROUND = FLOORS[0]
+SCORES, METHODS, TOP = FLOORS[4:7]
+LATE = ["tensorflow", "keras", "shap", "lime", "matplotlib.pyplot", "cv2"]
+
+
+def floor_of(module: str) -> int:
+    found = [k for k, floor in enumerate(FLOORS) if module in floor]
+    assert found, f"xai_utils/{module}.py stands on no floor: add it to FLOORS"
+    return found[0]
+
+
+def imports_of(source: str) -> set[str]:
+    """The modules of the package that a source imports anywhere, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            parts = [alias.name.split(".") for alias in node.names]
+            found |= {name[1] for name in parts if name[0] == "xai_utils" and len(name) > 1}
+        elif isinstance(node, ast.ImportFrom):
+            name = (node.module or "").split(".")
+            if node.level == 0 and name[0] != "xai_utils":
+                continue
+            inside = [part for part in (name if node.level else name[1:]) if part]
+            found |= {inside[0]} if inside else {alias.name for alias in node.names}
+    return found & {*MODULES}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from . import scores", {"scores"}),
+        ("from .scores import trace", {"scores"}),
+        ("import xai_utils.cam", {"cam"}),
+        ("from xai_utils import cam, plots", {"cam", "plots"}),
+        ("def f():\n    from xai_utils.plots import Panel", {"plots"}),
+        ("import numpy, keras.models\nfrom keras import models", set()),
+    ],
+)
+def test_the_reader_of_imports(source: str, expected: set[str]) -> None:
+    assert imports_of(source) == expected
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_import_runs_upward(module: str) -> None:
+    imported = imports_of((PACKAGE / f"{module}.py").read_text())
+    above = {other for other in imported if floor_of(other) > floor_of(module)}
+    assert not above, f"{module} imports from a floor above its own: {sorted(above)}"
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m in METHODS | SCORES])
+def test_a_method_never_loads_data_trains_or_plots(module: str) -> None:
+    imported = imports_of((PACKAGE / f"{module}.py").read_text())
+    assert imported <= METHODS | SCORES | GROUND
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m in TOP])
+def test_a_plot_never_computes_an_explanation(module: str) -> None:
+    imported = imports_of((PACKAGE / f"{module}.py").read_text())
+    assert not imported & METHODS
+
+
+def test_importing_everything_loads_nothing_heavy() -> None:
+    names = ", ".join(
+        ["xai_utils", *(f"xai_utils.{module}" for module in MODULES if module != "__main__")]
+    )
+    code = f"import sys, {names}; print(*(m for m in {LATE!r} if m in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
