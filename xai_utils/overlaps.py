@@ -34,19 +34,22 @@ def common_region(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """The pixels of ``a`` and of ``b`` that show the same place when b lies at (dy, dx) in a.
 
-    Shapes: two ``(H, W)`` images of one size; returns two views of one shape.
+    Shapes: two ``(H, W)`` images of one size; returns two views of one shape, empty if nothing is
+    in common.
     """
     h, w = a.shape
-    rows = min(h, h + dy) - max(0, dy)
-    columns = min(w, w + dx) - max(0, dx)
+    rows = max(0, h - abs(dy))
+    columns = max(0, w - abs(dx))
     in_a = a[max(0, dy) : max(0, dy) + rows, max(0, dx) : max(0, dx) + columns]
     in_b = b[max(0, -dy) : max(0, -dy) + rows, max(0, -dx) : max(0, -dx) + columns]
     return in_a, in_b
 
 
 def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Pearson's correlation of two images of one shape; 0 where one of them is flat."""
+    """Pearson's correlation of two images of one shape; 0 where one of them is flat or empty."""
     u, v = np.asarray(a, np.float32).ravel(), np.asarray(b, np.float32).ravel()
+    if u.size == 0:
+        return 0.0
     u, v = u - u.sum() / u.size, v - v.sum() / v.size
     norm = float(np.sqrt(u @ u) * np.sqrt(v @ v))
     return float(u @ v) / norm if norm > 0 else 0.0
@@ -66,9 +69,14 @@ def find_overlaps(images: NDArray[np.uint8], labels: NDArray[np.int64]) -> list[
     Args:
         images: ``(N, H, W)`` uint8 with even H and W.
         labels: ``(N,)`` classes.
+
+    Raises:
+        ValueError: images of another shape.
     """
     from scipy import fft
 
+    if images.ndim != 3 or images.shape[1] % 2 or images.shape[2] % 2:
+        raise ValueError(f"images of shape {images.shape}; expected (N, H, W) with even H and W")
     n, height, width = images.shape
     small = images.reshape(n, height // 2, 2, width // 2, 2).mean(axis=(2, 4), dtype=np.float32)
     spectra = fft.rfft2(small - small.mean(axis=(1, 2), keepdims=True), axes=(1, 2))
@@ -149,8 +157,9 @@ def split_by_component(
     """A split in which no component is on two sides, with exactly ``counts`` images per class.
 
     Components that hold images of several classes go to ``rest``.  Within a class the others are
-    shuffled and taken largest first while they fit, then the smallest ones fill up: with single
-    images among them (NEU has 356) an exact count is always possible.
+    shuffled, and each is taken if those behind it can still fill the count exactly: with single
+    images among them (NEU has 356) that is always possible.  The parts are filled in the order of
+    ``counts``, each from what the ones before have left.
 
     Args:
         labels, component: ``(N,)`` class and component of each image.
@@ -162,7 +171,7 @@ def split_by_component(
     Raises:
         ValueError: the components of a class cannot be combined to the exact count.
     """
-    split = np.full(len(labels), rest, dtype="<U10")
+    split = np.full(len(labels), rest, dtype=f"<U{max(map(len, (rest, *counts)))}")
     rng = np.random.default_rng(seed)
     mixed = {c for c in np.unique(component) if len(set(labels[component == c].tolist())) > 1}
     for k in np.unique(labels):
@@ -172,7 +181,7 @@ def split_by_component(
             taken = _fill(count, {c: int((component == c).sum()) for c in free})
             if taken is None:
                 raise ValueError(
-                    f"class {k}: no combination of its overlap components has exactly {count} "
+                    f"class {k}: no combination of its free overlap components has exactly {count} "
                     f"images for {part!r}; choose another count"
                 )
             split[np.isin(component, taken)] = part

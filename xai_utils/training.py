@@ -15,13 +15,12 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import models
+from . import __version__, models
 from ._quiet import import_tensorflow
 from .datasets import DATA, ImageDataset, load_mnist, load_neu, load_steel
 
@@ -255,7 +254,10 @@ def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.
 
 
 def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, Any]:
-    """Train a network with its seeds, ship the first one's weights, and write the card."""
+    """Train a network with its seeds, ship the first one's weights, and write the card.
+
+    Runs that the card already holds, of other seeds with the same recipe on the same data, stay.
+    """
     recipe = RECIPES[name]
     dataset = recipe.data()
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -264,38 +266,50 @@ def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, A
         model.save_weights(RUNS / f"{name}-{seed}.weights.h5")
         if recipe.ship and seed == recipe.seeds[0]:
             model.save_weights(WEIGHTS / f"{name}.weights.h5")
-        run["parameters"] = model.count_params()
-        (RUNS / f"{name}-{seed}.json").write_text(json.dumps(run), encoding="utf-8")
-    done = [RUNS / f"{name}-{seed}.json" for seed in recipe.seeds]
-    runs = [json.loads(p.read_text(encoding="utf-8")) for p in done if p.is_file()]
-    written = _card(name, dataset, runs)
-    text = json.dumps(written, indent=2) + "\n"
-    (WEIGHTS / f"{name}.json").write_text(text, encoding="utf-8")
-    return written
+        written = _with_run(name, dataset, run, model.count_params())
+        partial = WEIGHTS / f"{name}.json.part"
+        partial.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, WEIGHTS / f"{name}.json")
+    return card(name)
 
 
-def _card(name: str, dataset: ImageDataset, runs: list[dict[str, Any]]) -> dict[str, Any]:
+def _with_run(
+    name: str, dataset: ImageDataset, run: dict[str, Any], parameters: int
+) -> dict[str, Any]:
+    """The card with this run in it, beside the runs that can stand beside it."""
     recipe = RECIPES[name]
-    accuracy = [run["test_accuracy"] for run in runs]
     digest = hashlib.sha256(dataset.images.tobytes() + "".join(dataset.split).encode())
-    return {
+    about: dict[str, Any] = {
         "network": recipe.build.__name__,
-        "parameters": runs[0].pop("parameters") if runs else None,
+        "parameters": parameters,
         "data": dataset.name,
         "source": dataset.source,
         "images": {p: int((dataset.split == p).sum()) for p in np.unique(dataset.split).tolist()},
         "sha256_of_images_and_split": digest.hexdigest(),
         "recipe": {
-            f.name: getattr(recipe, f.name)
-            for f in dataclasses.fields(recipe)
-            if f.name not in ("build", "data", "ship")
+            field.name: value
+            for field in dataclasses.fields(recipe)
+            if field.name not in ("build", "data", "seeds", "ship")
+            and (value := getattr(recipe, field.name)) is not None
         },
+        "weights_shipped": recipe.ship,
+    }
+    about = json.loads(json.dumps(about))  # tuples become lists, as they are on file
+    try:
+        before = card(name)
+    except FileNotFoundError:
+        before = {}
+    comparable = all(before.get(key) == about[key] for key in about if key != "source")
+    runs = [r for r in before.get("runs", []) if comparable and r["seed"] != run["seed"]]
+    runs = sorted([*runs, run], key=lambda r: int(r["seed"]))
+    accuracy = [r["test_accuracy"] for r in runs]
+    return about | {
         "test_accuracy_mean": round(float(np.mean(accuracy)), 4),
         "test_accuracy_spread": round(float(np.ptp(accuracy)), 4),
-        "shipped": recipe.ship,
-        "runs": [{k: v for k, v in run.items() if k != "parameters"} for run in runs],
+        "runs": runs,
         "versions": {
+            "xai_utils": __version__,
             "python": platform.python_version(),
-            **{p: version(p) for p in ("tensorflow", "keras", "numpy")},
+            **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
         },
     }

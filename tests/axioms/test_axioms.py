@@ -1,4 +1,4 @@
-"""What must hold of an explanation whatever the network: identities that follow from definitions."""
+"""What must hold of an explanation whatever the network: identities that follow by definition."""
 
 from __future__ import annotations
 

@@ -85,7 +85,10 @@ def test_facts_about_the_real_plates() -> None:
     assert sum(map(len, neu.boxes)) + sum(map(len, neu.other_boxes)) == 4189
     assert sum(map(len, neu.other_boxes)) == 188
     assert sum(len(b) > 0 for b in neu.other_boxes) == 123
-    assert all(neu.class_names[k] == _readers.class_of(n) for k, n in zip(neu.labels, neu.names))
+    assert all(
+        neu.class_names[k] == _readers.class_of(n)
+        for k, n in zip(neu.labels, neu.names, strict=True)
+    )
     every = np.concatenate(neu.boxes)
     assert every.min() == 0
     assert every.max() == 200

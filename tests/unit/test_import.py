@@ -21,7 +21,7 @@ FLOORS = [
     {"storage", "_archive", "_transfer"},
     {"datasets", "_readers", "simulate", "overlaps", "_steel"},
     {"models", "training"},
-    {"scores"},
+    {"scores", "_graph"},
     {"cam", "gradients", "backprop", "perturbation", "optimization", "tabular", "prototypes"},
     {"plots", "_alt_text", "_colours", "_drawing", "_layout", "metrics", "distributed"},
     {"__main__"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +60,7 @@ def test_a_seed_repeats_and_another_one_differs(recipes: Callable[..., None]) ->
 def test_training_learns_and_the_card_says_so(recipes: Callable[..., None]) -> None:
     recipes(tiny=Recipe(tiny, spots, 12, 3e-2, warmup=2, best_epoch=True, seeds=(0, 1)))  # type: ignore[arg-type]
     card = training.train_and_ship("tiny")
-    assert json.loads(json.dumps(card)) == training.card("tiny")
+    assert card == training.card("tiny")
     assert [run["seed"] for run in card["runs"]] == [0, 1]
     accuracies = [run["test_accuracy"] for run in card["runs"]]
     assert card["test_accuracy_mean"] == pytest.approx(np.mean(accuracies), abs=1e-4)
@@ -71,6 +70,18 @@ def test_training_learns_and_the_card_says_so(recipes: Callable[..., None]) -> N
     kept = training.RECIPES["tiny"].build()
     kept.load_weights(training.RUNS / "tiny-0.weights.h5")  # the first seed is the shipped one
     assert all(np.array_equal(a, b) for a, b in zip(loaded.weights, kept.weights, strict=True))
+
+
+def test_runs_of_other_seeds_stay_in_the_card_while_the_recipe_is_the_same(
+    recipes: Callable[..., None],
+) -> None:
+    recipes(tiny=Recipe(tiny, spots, epochs=1, seeds=(0, 1)))  # type: ignore[arg-type]
+    training.train_and_ship("tiny", [0])
+    card = training.train_and_ship("tiny", [1])
+    assert [run["seed"] for run in card["runs"]] == [0, 1]
+    recipes(tiny=Recipe(tiny, spots, epochs=2, seeds=(0, 1)))  # type: ignore[arg-type]
+    card = training.train_and_ship("tiny", [1])
+    assert [run["seed"] for run in card["runs"]] == [1]
 
 
 def test_best_epoch_is_the_one_with_the_lowest_validation_loss(

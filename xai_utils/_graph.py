@@ -1,0 +1,174 @@
+"""A Keras model, walked layer by layer; nothing of it is rebuilt, copied or switched."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+class Call(NamedTuple):
+    """One layer applied once: what went in, what came out."""
+
+    layer: Any
+    inputs: Any
+    output: Any
+
+
+class Trace(NamedTuple):
+    """A forward pass: the logits ``(N, classes)``, and every layer's call in order."""
+
+    logits: tf.Tensor
+    calls: list[Call]
+
+
+def trace(model: keras.Model, images: Any, watch: Callable[[Any, Any], Any] | None = None) -> Trace:
+    """Run a model layer by layer up to its logits.
+
+    Sequential and functional models, nested ones included (a model used as a layer is entered).
+    A softmax or sigmoid at the end, as a layer or as a layer's activation, is left out.
+
+    Args:
+        model: a built Keras model with one input and one output.
+        images: tensor ``(N, H, W, C)``.
+        watch: called as ``watch(layer, output)`` after each layer; what it returns flows on, so
+            it may note the output, let a tape watch it, or put another tensor in its place.
+
+    Raises:
+        TypeError: a subclassed model (its layers cannot be enumerated), or no Keras model.
+        ValueError: not built, or more than one input or output.
+    """
+    graph_of(model)
+    import keras
+
+    calls: list[Call] = []
+    with keras.StatelessScope():  # activity regularizers note their losses there, not in the model
+        return Trace(_run(model, images, calls, watch, strip=True), calls)
+
+
+def _run(model: Any, x: Any, calls: list[Call], watch: Any, strip: bool) -> Any:
+    import keras
+
+    graph = graph_of(model)
+    last = graph.outputs[0]._keras_history.operation
+    nodes = itertools.chain.from_iterable(graph._nodes_by_depth.values())
+    to_come = sum(node.operation is last for node in nodes)  # a shared layer comes several times
+
+    def operation(layer: Any) -> Callable[..., Any]:
+        nonlocal to_come
+        to_come -= layer is last
+        at_end = strip and layer is last and to_come == 0
+        followed = hasattr(layer, "_run_through_graph") or isinstance(layer, keras.Sequential)
+        # At the end a subclassed model is entered as well, and refused: it may hide a softmax.
+        if followed or (at_end and isinstance(layer, keras.Model)):
+            return lambda inputs, *_, **__: _run(layer, inputs, calls, watch, strip=at_end)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if at_end and _squashes(layer):
+                return args[0]
+            output = (_linear(layer) if at_end else layer)(*args, **kwargs)
+            output = output if watch is None else watch(layer, output)
+            calls.append(Call(layer, args[0] if len(args) == 1 else args, output))
+            return output
+
+        return call
+
+    return graph._run_through_graph([x], operation_fn=operation)
+
+
+def graph_of(model: Any) -> Any:
+    """The functional graph of a model, or an error that says why there is none."""
+    import_tensorflow()
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"expected a Keras model, got {type(model).__name__}")
+    if isinstance(model, keras.Sequential):
+        if model._functional is None:
+            raise ValueError(
+                f"model {model.name!r} is not built: give it an Input layer, or call it once on a "
+                f"batch of images"
+            )
+        model = model._functional
+    if not hasattr(model, "_run_through_graph"):
+        raise TypeError(
+            f"model {model.name!r} is a subclassed {type(model).__name__}: its layers cannot be "
+            f"followed one by one; write it with keras.Sequential or the functional API"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} "
+            f"outputs; expected one of each: wrap the pair to be explained in keras.Model(...)"
+        )
+    return model
+
+
+def _squashes(layer: Any) -> bool:
+    """Whether the layer is nothing but a softmax or sigmoid."""
+    kind = type(layer).__name__
+    return kind in ("Softmax", "Sigmoid") or (kind == "Activation" and _squashing(layer))
+
+
+def _squashing(layer: Any) -> bool:
+    name = getattr(getattr(layer, "activation", None), "__name__", None)
+    return name in ("softmax", "softmax_v2", "sigmoid")  # softmax_v2: what tf.nn.softmax is called
+
+
+def _linear(layer: Any) -> Callable[..., Any]:
+    """The layer through the same weights, without its softmax or sigmoid if it has one."""
+    if not _squashing(layer):
+        return layer
+    # A twin with the same variables and another activation.  (`copy.copy` would save and load the
+    # layer.)  Its `call` is used, not `__call__`, so Keras notes nothing and no graph grows.
+    twin = object.__new__(type(layer))
+    vars(twin).update(vars(layer), activation=lambda x: x)
+    return lambda *args, **_: type(layer).call(twin, *args)
+
+
+class LayerInfo(NamedTuple):
+    """A layer as `layers` lists it: its class, its output's shape, whose outputs it reads."""
+
+    kind: str
+    shape: tuple[int | None, ...]
+    reads: tuple[str, ...]
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[int, dict[str, LayerInfo]]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def layers(model: keras.Model) -> dict[str, LayerInfo]:
+    """Every layer by name in the order of computation, nested ones included.
+
+    What is left out at the end to get logits is not listed.
+    """
+    import tensorflow as tf
+
+    graph = graph_of(model)
+    known = _known.setdefault(model, {})
+    if id(graph) not in known:
+        shape = tf.TensorSpec([1, *graph.inputs[0].shape[1:]], tf.float32)
+        calls: list[Call] = []
+        tf.function(
+            lambda x: calls.extend(trace(model, x).calls), autograph=False
+        ).get_concrete_function(shape)
+        maker: dict[int, str] = {}
+        for c in calls:  # Dropout passes its input on: what it reads was made by the layer before
+            maker.setdefault(id(c.output), c.layer.name)
+        known[id(graph)] = {
+            c.layer.name: LayerInfo(
+                type(c.layer).__name__,
+                (None, *tuple(c.output.shape)[1:]),
+                tuple(maker[id(x)] for x in tf.nest.flatten(c.inputs) if id(x) in maker),
+            )
+            for c in calls
+        }
+    return dict(known[id(graph)])
