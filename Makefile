@@ -39,6 +39,7 @@ lint: .venv/.installed ## style of code and notebooks, types of xai_utils
 store: .venv/.installed ## execute the notebooks on the real data and store their outputs
 	@XAI_DATA=real $(RUN) site/course.py --no-site
 	@$(RUN) tests/notebook_rules.py --from build/notebooks notebooks/*.ipynb
+	@$(RUN) site/poster.py
 
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \

@@ -34,6 +34,7 @@ class ImageDataset:
         class_names: the classes.
         names: file name (without its ending) or number of each image.
         split: ``(N,)`` of ``"train"``, ``"validation"``, ``"test"``.
+        sheets: ``(N,)``; images of one number show the same piece of steel and are not independent.
         source: where the images come from.
         about: facts, licence and citation, for `card`.
         boxes: for each image ``(n, 4)`` of x0, y0, x1, y1 in pixels, half-open, around defects of
@@ -48,6 +49,7 @@ class ImageDataset:
     class_names: tuple[str, ...]
     names: tuple[str, ...]
     split: NDArray[np.str_]
+    sheets: NDArray[np.int64]
     source: str
     about: str
     boxes: tuple[Boxes, ...] = ()
@@ -71,6 +73,7 @@ class ImageDataset:
             labels=self.labels[i],
             names=tuple(self.names[k] for k in i),
             split=self.split[i],
+            sheets=self.sheets[i],
             boxes=tuple(self.boxes[k] for k in i) if self.boxes else (),
             other_boxes=tuple(self.other_boxes[k] for k in i) if self.other_boxes else (),
             masks=None if self.masks is None else self.masks[i],
@@ -182,6 +185,7 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
         class_names=CLASS_NAMES,
         names=tuple(p["name"] for p in plates),
         split=np.array([p[split] for p in plates]),
+        sheets=np.array([int(p["overlap_component"]) for p in plates]),
         source=source,
         about=(
             "Hot-rolled steel strips, grey, 300 plates a class, with boxes around the defects; "
@@ -214,6 +218,7 @@ def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
         class_names=CLASS_NAMES,
         names=tuple(f"{CLASS_NAMES[k]}_{i + 1}" for k, i in zip(steel.labels, within, strict=True)),
         split=split,
+        sheets=np.arange(len(split)),
         source=f"generated, seed {seed}",
         about="Drawn by xai_utils.simulate in the manner of NEU-DET, with exact defect masks; "
         "no photographs.",
@@ -258,6 +263,7 @@ def load_mnist() -> ImageDataset:
         class_names=tuple("0123456789"),
         names=tuple(str(i) for i in range(len(labels))),
         split=split,
+        sheets=np.arange(len(split)),
         source=source,
         about=about,
     )

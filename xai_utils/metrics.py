@@ -50,3 +50,46 @@ def energy_inside(heat: ArrayLike, masks: ArrayLike) -> NDArray[np.float64]:
     total = positive.sum(axis=(1, 2))
     share = (positive * inside).sum(axis=(1, 2))
     return np.divide(share, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    level: float = 0.95,
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """An interval for the mean of ``values``, by drawing them again with replacement.
+
+    Args:
+        values: ``(N,)``.
+        groups: ``(N,)``; values of one group are drawn together, because they are not independent
+            (plates that show the same sheet).  None: every value is a group of its own.
+        level: share of the draws' means that the interval holds.
+        draws: how often is drawn.
+        seed: of the draws.
+
+    Returns:
+        Lower and upper end: percentiles of the means of the draws.
+
+    Raises:
+        ValueError: no values, NaN among them, or groups of another length.
+
+    Source: Efron & Tibshirani 1993, "An introduction to the bootstrap", section 13.3 (percentile
+    interval), applied to clusters.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if values.ndim != 1 or groups.shape != values.shape or values.size == 0:
+        raise ValueError(
+            f"values are {values.shape} and groups {groups.shape}; expected (N,) for both, N > 0"
+        )
+    if np.isnan(values).any():
+        raise ValueError("NaN among the values: leave them out, or say what they count as")
+    group = np.unique(groups, return_inverse=True)[1]
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(draws, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, [50 * (1 - level), 50 * (1 + level)])
+    return float(low), float(high)

@@ -263,9 +263,11 @@ def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, A
     RUNS.mkdir(parents=True, exist_ok=True)
     for seed in recipe.seeds if seeds is None else seeds:
         model, run = train(name, seed, dataset, verbose=2)
-        model.save_weights(RUNS / f"{name}-{seed}.weights.h5")
+        bare = recipe.build()  # a compiled model would save its optimizer, twice the size, too
+        bare.set_weights(model.get_weights())
+        bare.save_weights(RUNS / f"{name}-{seed}.weights.h5")
         if recipe.ship and seed == recipe.seeds[0]:
-            model.save_weights(WEIGHTS / f"{name}.weights.h5")
+            bare.save_weights(WEIGHTS / f"{name}.weights.h5")
         written = _with_run(name, dataset, run, model.count_params())
         partial = WEIGHTS / f"{name}.json.part"
         partial.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xai_utils.metrics import box_mask, energy_inside
+from xai_utils.metrics import bootstrap_interval, box_mask, energy_inside
 
 MASK = np.zeros((1, 4, 4), bool)
 MASK[0, :2, :2] = True  # a quarter of the picture
@@ -49,3 +49,30 @@ def test_errors() -> None:
         energy_inside(np.ones((1, 2, 2)), MASK)
     with pytest.raises(ValueError, match="NaN"):
         energy_inside(np.full((1, 4, 4), np.nan), MASK)
+
+
+def test_bootstrap_interval_covers_the_mean_of_normal_numbers() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for k in range(200):
+        low, high = bootstrap_interval(rng.normal(1.0, 2.0, 60), seed=k, draws=400)
+        covered += low < 1.0 < high
+        assert high - low == pytest.approx(2 * 1.96 * 2 / 60**0.5, rel=0.5)
+    assert 0.90 < covered / 200 < 0.98
+
+
+def test_values_that_repeat_within_groups_add_no_certainty() -> None:
+    values = np.random.default_rng(1).normal(size=40)
+    once = bootstrap_interval(values)
+    assert bootstrap_interval(np.repeat(values, 9), np.repeat(np.arange(40), 9)) == pytest.approx(
+        once
+    )
+    blind = bootstrap_interval(np.repeat(values, 9))
+    assert blind[1] - blind[0] < 0.5 * (once[1] - once[0])
+
+
+def test_bootstrap_errors() -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        bootstrap_interval([1.0, np.nan])
+    with pytest.raises(ValueError, match="groups"):
+        bootstrap_interval([1.0, 2.0], [0])

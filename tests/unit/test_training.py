@@ -22,7 +22,10 @@ def spots(n: int = 64) -> ImageDataset:
         images[i, 4 * k : 4 * k + 4] += 120
     split = np.array(["train", "train", "validation", "test"])[np.arange(n) // 2 % 4]
     names = tuple(map(str, range(n)))
-    return ImageDataset("spots", images, labels, ("top", "bottom"), names, split, "here", "")
+    sheets = np.arange(n)
+    return ImageDataset(
+        "spots", images, labels, ("top", "bottom"), names, split, sheets, "here", ""
+    )
 
 
 def tiny() -> object:
