@@ -218,6 +218,7 @@ def test_bilinear_stays_in_range_and_cubic_does_not() -> None:
     bilinear = resize_heatmap(SPIKE, (40, 40))
     assert bilinear.min() == 0
     assert 0.5 < bilinear.max() <= 1
+    assert ((bilinear > 0) & (bilinear < 1)).mean() > 0.1  # it interpolates
     assert resize_heatmap(SPIKE, (40, 40), interpolation="cubic").min() < -0.01
 
 

@@ -276,6 +276,9 @@ def test_subclassed_sequential_is_followed(images: np.ndarray) -> None:
     head = Head([keras.Input(SHAPE), layers.Flatten(), layers.Dense(3, activation="softmax")])
     for model in (head, functional([head])):
         np.testing.assert_allclose(softmax(logits(model, images)), answer(model, images), atol=1e-6)
+    start = Head([keras.Input(SHAPE), layers.Conv2D(2, 3, name="inside")], name="start")
+    model = functional([start, layers.Flatten(name="flatten"), layers.Dense(3, name="logits")])
+    assert list(scores.layers(model)) == ["inside", "flatten", "logits"]
 
 
 def test_sequential_that_is_not_built(images: np.ndarray) -> None:
