@@ -115,8 +115,7 @@ def hires_cam(
 
     Arguments, result and errors as for `grad_cam`, but negative evidence is kept.
 
-    Source: Draelos & Carin 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of
-    convolutional neural networks", eq. 6.
+    Source: Draelos & Carin 2020, HiResCAM, arXiv:2011.08891.
     """
 
     def heat(activation: Any, gradient: Any) -> Any:
