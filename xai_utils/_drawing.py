@@ -52,8 +52,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def style() -> None:
-    """Give every later figure the quiet look of the course (sets matplotlib's ``rcParams``)."""
+def set_look() -> None:
+    """Set matplotlib's ``rcParams`` to `STYLE`."""
     import matplotlib
 
     matplotlib.rcParams.update(STYLE)

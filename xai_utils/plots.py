@@ -23,8 +23,8 @@ from xai_utils._drawing import (
     colour_bar,
     draw_boxes,
     draw_heat,
+    set_look,
     show_heat,
-    style,
 )
 from xai_utils._layout import (
     BAR,
@@ -170,6 +170,20 @@ def _bar_beside(fig: Figure, page: Page, rows: range, grid: Grid, scales: Scales
     colour_bar(cax, scale, bar_label(first.label, scale), fade=fade)
 
 
+_stand_in = ""  # what stands in for the real data, if anything does; see `style`
+
+
+def style(source: str = "") -> None:
+    """Give every later figure the quiet look of the course (sets matplotlib's ``rcParams``).
+
+    With the `source` of a data set, `show` names it under every figure if it is a stand-in for the
+    real one, so that no picture of drawn plates is taken for a picture of steel.
+    """
+    global _stand_in
+    _stand_in = source.removeprefix("embedded default: ") if "embedded" in source else ""
+    set_look()
+
+
 def show(fig: Figure, alt: str) -> None:
     """Display a figure in a notebook with alternative text that is stored in the output.
 
@@ -183,6 +197,9 @@ def show(fig: Figure, alt: str) -> None:
     import matplotlib.pyplot as plt
     from IPython.display import Image, display
 
+    if _stand_in:
+        fig.text(0.5, -0.01, f"Data: {_stand_in}", size=8, ha="center", va="top")
+        alt = f"Data: {_stand_in}. {alt}"
     plt.close(fig)
     # IPython is not annotated.
     display(Image(data=_png(fig), format="png", alt=" ".join(alt.split())))  # type: ignore[no-untyped-call]

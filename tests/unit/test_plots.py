@@ -528,6 +528,12 @@ import matplotlib.pyplot as plt
 fig, ax = plt.subplots()
 ax.plot([1, 2])
 plots.show(fig, "  a line\\n from 1 to 2 ")
+===
+plots.style("embedded default: synthetic steel")
+plots.show(plt.subplots()[0], "axes")
+===
+plots.style("mirror (XAI_DATA_DIR)")
+plots.show(plt.subplots()[0], "axes")
 """
 
 
@@ -537,6 +543,8 @@ def test_alternative_text_survives_in_an_executed_notebook() -> None:
     nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(ROOT)}}).execute()
     notebook = nbformat.reads(nbformat.writes(notebook), as_version=4)
     alts = [plots.describe(np.eye(25), method="CAM"), "a line from 1 to 2"]
+    alts += ["Data: synthetic steel. axes", "axes"]
+    heights = []
     for cell, alt in zip(notebook.cells, alts, strict=True):
         (output,) = cell.outputs  # once, and without a warning beside it
         assert output.metadata["image/png"]["alt"] == alt
@@ -544,6 +552,8 @@ def test_alternative_text_survives_in_an_executed_notebook() -> None:
         picture = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
         assert picture.format == "PNG"
         assert min(picture.size) > 100
+        heights.append(picture.size[1])
+    assert heights[2] > heights[3] + 8  # the line below the figure that names the stand-in
 
 
 @pytest.mark.parametrize("alt", ["", "  \n", None])
