@@ -156,16 +156,8 @@ def train(
     for layer in recipe.frozen:
         model.get_layer(layer).trainable = False
     batches = _batches(dataset.part("train"), recipe, seed)
-    rate: Any = recipe.learning_rate
-    if recipe.warmup:
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0,
-            float((recipe.epochs - recipe.warmup) * len(batches)),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=float(recipe.warmup * len(batches)),
-        )
     loss = "sparse_categorical_crossentropy"
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(_rate(recipe, len(batches))), loss, metrics=["accuracy"])
     best = keras.callbacks.EarlyStopping(
         "val_loss", patience=recipe.epochs, restore_best_weights=True
     )
@@ -191,6 +183,20 @@ def train(
         "validation_accuracy": round(history["val_accuracy"][chosen], 4),
         **_test(model, dataset.part("test")),
     }
+
+
+def _rate(recipe: Recipe, batches: int) -> Any:
+    """The learning rate: a number, or a warm-up and a cosine (Loshchilov & Hutter 2017)."""
+    from keras.optimizers.schedules import CosineDecay
+
+    if not recipe.warmup:
+        return recipe.learning_rate
+    return CosineDecay(
+        0.0,
+        float((recipe.epochs - recipe.warmup) * batches),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=float(recipe.warmup * batches),
+    )
 
 
 def _test(model: keras.Model, test: ImageDataset) -> dict[str, Any]:
