@@ -89,7 +89,13 @@ def execute(
     failure, started = None, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            client.execute(cwd=str(path.parent), env=_kernel_environment(environment, folder))
+            client.execute(
+                cwd=str(path.parent),
+                env=_kernel_environment(environment, folder),
+                # What a notebook writes to sys.stderr goes into its outputs all the same; here
+                # only the messaging library speaks, sometimes, while a kernel is being ended.
+                stderr=subprocess.DEVNULL,
+            )
         except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
             failure = f"{path.name}, cell {current}: {_sentence(error)}"
     return Run(path.name, notebook, time.perf_counter() - started, failure)
