@@ -29,7 +29,10 @@ class Trace(NamedTuple):
     calls: list[Call]
 
 
-def trace(model: keras.Model, images: Any, watch: Callable[[Any, Any], Any] | None = None) -> Trace:
+Apply = Callable[..., Any]  # apply(layer, function, *inputs) -> the layer's output
+
+
+def trace(model: keras.Model, images: Any, apply: Apply | None = None) -> Trace:
     """Run a model layer by layer up to its logits.
 
     Sequential and functional models, nested ones included (a model used as a layer is entered).
@@ -38,8 +41,10 @@ def trace(model: keras.Model, images: Any, watch: Callable[[Any, Any], Any] | No
     Args:
         model: a built Keras model with one input and one output.
         images: tensor ``(N, H, W, C)``.
-        watch: called as ``watch(layer, output)`` after each layer; what it returns flows on, so
-            it may note the output, let a tape watch it, or put another tensor in its place.
+        apply: called as ``apply(layer, function, *inputs)`` in each layer's place, where
+            ``function(*inputs)`` is what the layer computes (without a softmax at the end).  What
+            it returns flows on, so it may note the output, let a tape watch it, or compute
+            something else; decomposition gives a layer another derivative there.
 
     Raises:
         TypeError: a subclassed model (its layers cannot be enumerated), or no Keras model.
@@ -50,10 +55,10 @@ def trace(model: keras.Model, images: Any, watch: Callable[[Any, Any], Any] | No
 
     calls: list[Call] = []
     with keras.StatelessScope():  # activity regularizers note their losses there, not in the model
-        return Trace(_run(model, images, calls, watch, strip=True), calls)
+        return Trace(_run(model, images, calls, apply, strip=True), calls)
 
 
-def _run(model: Any, x: Any, calls: list[Call], watch: Any, strip: bool) -> Any:
+def _run(model: Any, x: Any, calls: list[Call], apply: Apply | None, strip: bool) -> Any:
     import keras
 
     graph = graph_of(model)
@@ -68,13 +73,16 @@ def _run(model: Any, x: Any, calls: list[Call], watch: Any, strip: bool) -> Any:
         followed = hasattr(layer, "_run_through_graph") or isinstance(layer, keras.Sequential)
         # At the end a subclassed model is entered as well, and refused: it may hide a softmax.
         if followed or (at_end and isinstance(layer, keras.Model)):
-            return lambda inputs, *_, **__: _run(layer, inputs, calls, watch, strip=at_end)
+            return lambda inputs, *_, **__: _run(layer, inputs, calls, apply, strip=at_end)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             if at_end and _squashes(layer):
                 return args[0]
-            output = (_linear(layer) if at_end else layer)(*args, **kwargs)
-            output = output if watch is None else watch(layer, output)
+            function = linear(layer) if at_end and _squashing(layer) else layer
+            if apply is None:
+                output = function(*args, **kwargs)
+            else:
+                output = apply(layer, lambda *inputs: function(*inputs, **kwargs), *args)
             calls.append(Call(layer, args[0] if len(args) == 1 else args, output))
             return output
 
@@ -121,10 +129,8 @@ def _squashing(layer: Any) -> bool:
     return name in ("softmax", "softmax_v2", "sigmoid")  # softmax_v2: what tf.nn.softmax is called
 
 
-def _linear(layer: Any) -> Callable[..., Any]:
-    """The layer through the same weights, without its softmax or sigmoid if it has one."""
-    if not _squashing(layer):
-        return layer
+def linear(layer: Any) -> Callable[..., Any]:
+    """What a layer computes before its activation, through the same weights."""
     # A twin with the same variables and another activation.  (`copy.copy` would save and load the
     # layer.)  Its `call` is used, not `__call__`, so Keras notes nothing and no graph grows.
     twin = object.__new__(type(layer))

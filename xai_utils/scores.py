@@ -74,13 +74,14 @@ def gradient_at(
     seen = []
     with tf.GradientTape(watch_accessed_variables=False) as tape:
 
-        def watch(here: Any, output: Any) -> Any:
+        def watched(here: Any, function: Any, *inputs: Any) -> Any:
+            output = function(*inputs)
             if here.name == layer:
                 tape.watch(output)
                 seen.append(output)
             return output
 
-        value = pick(trace(model, images, watch).logits, target, score)
+        value = pick(trace(model, images, watched).logits, target, score)
     if len(seen) != 1:
         raise ValueError(
             f"layer {layer!r} is applied {len(seen)} times in {model.name!r}; "
