@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import scores
-from .scores import BATCH_SIZE, Score
+from .scores import Score
 
 if TYPE_CHECKING:
     import keras
@@ -24,7 +24,7 @@ def cam(
     images: ArrayLike,
     target: int | ArrayLike | None = None,
     *,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """Class activation mapping: a class's own weights, summed over the maps at every place.
 
@@ -65,7 +65,7 @@ def grad_cam(
     *,
     layer: str | None = None,
     score: Score = "logit",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """Grad-CAM: maps weighted by the mean gradient of the score, positive evidence kept.
 
@@ -106,7 +106,7 @@ def hires_cam(
     *,
     layer: str | None = None,
     score: Score = "logit",
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """HiResCAM: gradient times activation at every place, without averaging the gradient first.
 
@@ -134,7 +134,7 @@ def _from_gradient(
     target: int | ArrayLike | None,
     layer: str | None,
     score: Score,
-    batch_size: int,
+    batch_size: int | None,
 ) -> NDArray[np.float32]:
     name = default_layer(model) if layer is None else _spatial_layer(model, layer)
 

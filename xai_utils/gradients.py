@@ -1,30 +1,39 @@
-"""Explanations by the gradient of the score with respect to the pixels."""
+"""Explanations by the gradient of the score with respect to the pixels.
+
+``f(x)`` is the explained score of image x (a logit by default), ``df(x)`` its gradient.  Every
+method here is a sum of such gradients: at the image, around it, or on the way to it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import scores
-from .scores import BATCH_SIZE, Score
+from .scores import Score
 
 if TYPE_CHECKING:
     import keras
+
+Images = NDArray[np.float32]
+Target = int | ArrayLike | None
+Quadrature = Literal["midpoint", "trapezoid", "gauss-legendre"]
 
 
 def saliency(
     model: keras.Model,
     images: ArrayLike,
-    target: int | ArrayLike | None = None,
+    target: Target = None,
     *,
     score: Score = "logit",
-    batch_size: int = BATCH_SIZE,
-) -> NDArray[np.float32]:
+    batch_size: int | None = None,
+) -> Images:
     """The gradient of a class's score: how it changes when a pixel changes a little.
 
-    ``S = dy/dx``, signed; articles show ``max_c |S|``, the maximum over colours of the absolute
+    ``S = df(x)``, signed; articles show ``max_c |S|``, the maximum over colours of the absolute
     value.  It says how sensitive the score is to a pixel, not how much the pixel contributed.
 
     Args:
@@ -32,6 +41,7 @@ def saliency(
         images: ``(N, H, W, C)`` floats in the model's scale.
         target: class of each image; None for the predicted one.
         score: the logit, or the probability, whose gradient vanishes where the model is sure.
+        batch_size: images computed at once; None for one that suits their size.
 
     Returns:
         ``(N, H, W, C)`` float32, in units of the score per unit of the image's scale.
@@ -41,6 +51,215 @@ def saliency(
 
     Source: Simonyan, Vedaldi & Zisserman 2013, "Deep inside convolutional networks", section 3.
     """
+    return scores.explain(
+        model, images, target, ("saliency",), _gradient(score), score=score, batch_size=batch_size
+    )
+
+
+def input_x_gradient(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> Images:
+    """Gradient times pixel: the share of each pixel if the network were linear through zero.
+
+    ``A = x * df(x)``.  On a ReLU network without biases the shares sum to the score.
+
+    Arguments, errors: as for `saliency`.
+
+    Returns:
+        ``(N, H, W, C)`` float32, in units of the score.
+
+    Source: Shrikumar et al. 2016, "Not just a black box", arXiv:1605.01713, section 3.2.
+    """
+    return np.asarray(images, np.float32) * saliency(
+        model, images, target, score=score, batch_size=batch_size
+    )
+
+
+def smooth_grad(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    samples: int = 50,
+    noise: float = 0.15,
+    seed: int = 0,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> Images:
+    """The gradient averaged over noisy copies of the image: what all of them agree on.
+
+    ``M = mean_s df(x + e_s)`` with ``e_s ~ N(0, sigma^2)`` and ``sigma = noise (max x - min x)``.
+
+    Args:
+        model, images, target, score, batch_size: as for `saliency`; a predicted class is that of
+            the image without noise.
+        samples: number of noisy copies of each image.
+        noise: standard deviation as a share of the image's own range.
+        seed: of the noise.  Copy s of image n has the same noise in every batch size.
+
+    Returns:
+        ``(N, H, W, C)`` float32, in units of the score per unit of the image's scale.
+
+    Raises:
+        ValueError: wrong input, ``samples`` below 1, negative noise.
+
+    Source: Smilkov et al. 2017, "SmoothGrad", section 2.
+    """
+    images, classes = _resolved(model, images, target, score)
+    samples = scores.check_count("samples", samples)
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise {noise!r}; expected a share of the image's range, 0 or more")
+    shape, sigma = images.shape[1:], noise * np.ptp(images, axis=(1, 2, 3))
+
+    def noisy(n: Any, s: Any) -> Images:
+        draws = [np.random.default_rng([seed, *k]) for k in zip(n, s, strict=True)]
+        e = np.stack([rng.standard_normal(shape, np.float32) for rng in draws])
+        return images[n] + sigma[n, None, None, None].astype(np.float32) * e
+
+    weights = np.full(samples, 1 / samples)
+    return _weighted_gradients(
+        "smooth_grad", model, classes, score, batch_size, len(images), weights, noisy
+    )
+
+
+def integrated_gradients(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    baseline: float | ArrayLike = 0.0,
+    steps: int = 32,
+    quadrature: Quadrature = "midpoint",
+    score: Score = "logit",
+    batch_size: int | None = None,
+    return_residual: bool = False,
+) -> Any:
+    """The gradient gathered on the straight way from a baseline to the image, times the difference.
+
+    ``A = (x - b) * integral_0^1 df(b + a (x - b)) da``.  The shares of all pixels sum to
+    ``f(x) - f(b)`` (completeness), up to the error of the quadrature, which is the *residual*.
+
+    Args:
+        model, images, target, score, batch_size: as for `saliency`.
+        baseline: a number, one image ``(H, W, C)``, or one for each image ``(N, H, W, C)``.  A
+            pixel that equals its baseline gets exactly zero.
+        steps: points on the way, so gradients for each image.
+        quadrature: ``"midpoint"``, ``"trapezoid"`` (both ends among the points) or
+            ``"gauss-legendre"``.  A ReLU network's gradient jumps, so no order is reliable.
+        return_residual: also return how wrong the sum is.
+
+    Returns:
+        ``(N, H, W, C)`` float32, in units of the score; with ``return_residual`` a pair of it and
+        ``sum(A) - (f(x) - f(b))``, ``(N,)`` float32 in units of the score.
+
+    Raises:
+        ValueError: wrong input, a baseline of another shape, unknown quadrature, ``steps`` below 1
+            (below 2 for the trapezoid).
+
+    Source: Sundararajan, Taly & Yan 2017, "Axiomatic attribution for deep networks", eq. 1.
+    """
+    images, classes = _resolved(model, images, target, score)
+    start = _baselines(baseline, images)
+    way = images - start
+    points, weights = quadrature_rule(quadrature, steps)
+
+    def on_the_way(n: Any, s: Any) -> Images:
+        return start[n] + points[s, None, None, None].astype(np.float32) * way[n]
+
+    total = way * _weighted_gradients(
+        "integrated_gradients", model, classes, score, batch_size, len(images), weights, on_the_way
+    )
+    if not return_residual:
+        return total
+    rise = _values(model, images, classes, score) - _values(model, start, classes, score)
+    return total, total.sum(axis=(1, 2, 3), dtype=np.float64).astype(np.float32) - rise
+
+
+def expected_gradients(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    references: ArrayLike,
+    samples: int = 100,
+    seed: int = 0,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> Images:
+    """Integrated gradients averaged over baselines drawn from data, one random point on each way.
+
+    ``A = mean_s (x - b_s) * df(b_s + a_s (x - b_s))``, ``b_s`` drawn from the references and
+    ``a_s ~ U(0, 1)``.  In expectation the shares sum to ``f(x) - mean f(b)``.
+
+    Args:
+        model, images, target, score, batch_size: as for `saliency`.
+        references: ``(M, H, W, C)`` images to draw from, e.g. training images.
+        samples: draws for each image; without replacement as long as there are references enough.
+        seed: of the draws, which are the same for every image.
+
+    Returns:
+        ``(N, H, W, C)`` float32, in units of the score.
+
+    Raises:
+        ValueError: wrong input, references of another shape, ``samples`` below 1.
+
+    Source: Erion et al. 2021, "Improving performance of deep learning models with axiomatic
+    attribution priors and expected gradients", eq. 3.
+    """
+    images, classes = _resolved(model, images, target, score)
+    references = scores.check_images(model, references)
+    samples = scores.check_count("samples", samples)
+    rng = np.random.default_rng(seed)
+    rounds = -(-samples // len(references))
+    drawn = np.concatenate([rng.permutation(len(references)) for _ in range(rounds)])[:samples]
+    a = rng.random(samples, np.float32)[:, None, None, None]
+
+    def between(n: Any, s: Any) -> Images:
+        start = references[drawn[s]]
+        return start + a[s] * (images[n] - start)
+
+    def way(n: Any, s: Any) -> Images:
+        return images[n] - references[drawn[s]]
+
+    weights = np.full(samples, 1 / samples)
+    return _weighted_gradients(
+        "expected_gradients", model, classes, score, batch_size, len(images), weights, between, way
+    )
+
+
+def quadrature_rule(name: str, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Points in [0, 1] and their weights, which sum to 1: ``integral f ~ sum_s w_s f(a_s)``.
+
+    Raises:
+        ValueError: unknown name, or too few steps.
+    """
+    steps = scores.check_count("steps", steps)
+    if name == "midpoint":
+        return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
+    if name == "gauss-legendre":
+        points, weights = np.polynomial.legendre.leggauss(steps)
+        return (points + 1) / 2, weights / 2
+    if name != "trapezoid":
+        raise ValueError(
+            f"quadrature {name!r}; expected 'midpoint', 'trapezoid' or 'gauss-legendre'"
+        )
+    if steps < 2:
+        raise ValueError("steps 1; the trapezoid needs both ends of the way, so 2 or more")
+    weights = np.full(steps, 1 / (steps - 1))
+    weights[[0, -1]] /= 2
+    return np.linspace(0, 1, steps), weights
+
+
+# --- what the methods share ----------------------------------------------------------------------
+
+
+def _gradient(score: Score) -> Callable[[Any, Any, Any], Any]:
+    """The step of the engine: the gradient of the explained score, the input alone watched."""
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
         import tensorflow as tf
@@ -50,6 +269,78 @@ def saliency(
             value = scores.pick(scores.trace(model, x).logits, target, score)
         return tape.gradient(value, x)
 
-    return scores.explain(
-        model, images, target, ("saliency",), step, score=score, batch_size=batch_size
+    return step
+
+
+def _weighted_gradients(
+    method: str,
+    model: keras.Model,
+    classes: NDArray[np.int32],
+    score: Score,
+    batch_size: int | None,
+    n_images: int,
+    weights: NDArray[np.float64],
+    point: Callable[[Any, Any], Images],
+    factor: Callable[[Any, Any], Images] | None = None,
+) -> Images:
+    """``sum_s w_s factor(n, s) * df(point(n, s))`` for each image n; without a factor it is 1.
+
+    ``point`` and ``factor`` take numbers of images and of samples, ``(rows,)`` each, and make only
+    the rows of one batch.
+    """
+    samples = len(weights)
+    shape = point(np.zeros(1, int), np.zeros(1, int)).shape[1:]
+    size = scores.default_batch(shape) if batch_size is None else batch_size
+    batches = scores.in_batches(
+        scores.compiled(model, ("saliency", score), _gradient(score)),
+        lambda row: (point(*np.divmod(row, samples)), classes[row // samples]),
+        n_images * samples,
+        scores.check_count("batch_size", size),
+        method,
     )
+    total = np.zeros((n_images, *shape), np.float64)
+    for row, gradient in batches:
+        n, s = np.divmod(row, samples)
+        if factor is not None:
+            gradient = gradient * factor(n, s)
+        for image in np.unique(n):
+            own = n == image
+            total[image] += np.tensordot(weights[s[own]], gradient[own], axes=1)
+    scores.check_finite(total, method, model.name)
+    return total.astype(np.float32)
+
+
+def _resolved(
+    model: keras.Model, images: ArrayLike, target: Target, score: Score
+) -> tuple[Images, NDArray[np.int32]]:
+    """Checked images, and the class of each; the predicted one is that of the image itself."""
+    images, classes = scores.prepare(model, images, target, score)
+    if target is None:
+        classes = scores.logits(model, images).argmax(axis=1).astype(np.int32)
+    return images, classes
+
+
+def _values(
+    model: keras.Model, images: Images, classes: NDArray[np.int32], score: Score
+) -> NDArray[np.float32]:
+    """The explained score of each image, ``(N,)``."""
+
+    def step(model: keras.Model, x: Any, target: Any) -> Any:
+        return scores.pick(scores.trace(model, x).logits, target, score)
+
+    return scores.explain(model, images, classes, ("values",), step, score=score)
+
+
+def _baselines(baseline: float | ArrayLike, images: Images) -> Images:
+    """One baseline for each image, whatever of the three forms was given."""
+    given = np.asarray(baseline)
+    if given.dtype.kind not in "fiu":
+        raise ValueError(f"baseline of dtype {given.dtype}; expected numbers in the images' scale")
+    if given.shape not in ((), images.shape[1:], images.shape):
+        raise ValueError(
+            f"baseline of shape {given.shape}; expected a number, one image {images.shape[1:]} or "
+            f"one for each image {images.shape}"
+        )
+    if not np.isfinite(given).all():
+        raise ValueError("NaN or infinity in the baseline; remove or repair it")
+    return np.broadcast_to(given.astype(np.float32), images.shape)

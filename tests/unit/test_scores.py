@@ -22,7 +22,7 @@ from networks import (
     sequential,
     tf,
 )
-from xai_utils import scores
+from xai_utils import _engine, scores
 from xai_utils.cam import hires_cam
 from xai_utils.gradients import saliency
 from xai_utils.scores import check_images, check_target, logits
@@ -219,11 +219,11 @@ def test_models_of_one_architecture_and_name_are_kept_apart(images: np.ndarray) 
     for model in (one, two, one):
         np.testing.assert_allclose(softmax(logits(model, images)), answer(model, images), atol=1e-6)
     key = ("logits", "logit")
-    assert scores._compiled[one][key_of(one, key)] is not scores._compiled[two][key_of(two, key)]
+    assert _engine._compiled[one][key_of(one, key)] is not _engine._compiled[two][key_of(two, key)]
 
 
 def key_of(model: Any, start: tuple[str, ...]) -> Any:
-    (key,) = [k for k in scores._compiled[model] if k[: len(start)] == start]
+    (key,) = [k for k in _engine._compiled[model] if k[: len(start)] == start]
     return key
 
 

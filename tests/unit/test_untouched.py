@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from networks import FORMS, functional, gap_layers, keras, layers, seeded
-from xai_utils import scores
+from xai_utils import _engine, scores
 from xai_utils.cam import cam, grad_cam, hires_cam
 from xai_utils.gradients import saliency
 
@@ -99,9 +99,9 @@ def test_the_cache_does_not_keep_a_model_alive(form: str, images: np.ndarray) ->
     model = seeded(FORMS[form](gap_layers("dense activation")))
     grad_cam(model, images)
     saliency(model, images)
-    assert model in scores._compiled
-    cached, alive = len(scores._compiled), weakref.ref(model)
+    assert model in _engine._compiled
+    cached, alive = len(_engine._compiled), weakref.ref(model)
     del model
     gc.collect()
     assert alive() is None
-    assert len(scores._compiled) < cached
+    assert len(_engine._compiled) < cached

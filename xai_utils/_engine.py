@@ -1,0 +1,224 @@
+"""The engine: what a caller passes is checked, and computed in batches of one constant shape."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._graph import graph_of
+
+if TYPE_CHECKING:
+    import keras
+
+Score = Literal["logit", "probability"]
+BATCH_PIXELS = 8 * 200 * 200  # activations of so many pixels stay near the cache ...
+BATCH_LIMITS = (8, 64)  # ... but a batch also shares the cost of a call
+PREDICTED = -1  # in a target array: the class that the model predicts
+
+
+# --- what a caller passes ------------------------------------------------------------------------
+
+
+def check_images(model: keras.Model, images: ArrayLike) -> NDArray[np.float32]:
+    """The images as float32 ``(N, H, W, C)``, or an error that says what is wrong with them."""
+    images = np.asarray(images)
+    expected = tuple(graph_of(model).inputs[0].shape)
+    wanted = "(N, " + ", ".join("any" if n is None else str(n) for n in expected[1:]) + ")"
+    if images.ndim != len(expected):
+        hint = "; add the batch axis: image[None]" if images.ndim == len(expected) - 1 else ""
+        raise ValueError(f"images of shape {images.shape}; expected {wanted}{hint}")
+    if any(n is not None and n != m for n, m in zip(expected[1:], images.shape[1:], strict=True)):
+        raise ValueError(f"images of shape {images.shape}; this model expects {wanted}")
+    if len(images) == 0:
+        raise ValueError(f"no images: shape {images.shape}")
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(
+            f"images of dtype {images.dtype}; expected floats in the scale that the model was "
+            f"trained on (the course's networks: images / 255)"
+        )
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32, copy=False)
+    if not np.isfinite(images).all():
+        bad = np.flatnonzero(~np.isfinite(images).all(axis=tuple(range(1, images.ndim))))
+        raise ValueError(f"NaN or infinity in images {bad[:5].tolist()}; remove or repair them")
+    return images
+
+
+def check_target(
+    target: int | ArrayLike | None, n_images: int, n_classes: int
+) -> NDArray[np.int32]:
+    """The explained class of each image as int32 ``(N,)``; -1 is the predicted one."""
+    if target is None:
+        return np.full(n_images, PREDICTED, np.int32)
+    classes = np.asarray(target)
+    if not np.issubdtype(classes.dtype, np.integer):
+        raise ValueError(f"target {target!r}: expected None, an int or an int array (N,)")
+    if classes.shape not in ((), (n_images,)):
+        raise ValueError(f"target of shape {classes.shape}; expected one int or {(n_images,)}")
+    wrong = np.unique(classes[(classes < 0) | (classes >= n_classes)])
+    if wrong.size:
+        raise ValueError(
+            f"target {wrong[:5].tolist()} out of range: the model has {n_classes} "
+            f"outputs, so 0 to {n_classes - 1}"
+        )
+    return np.broadcast_to(classes, n_images).astype(np.int32)
+
+
+def check_weights(model: keras.Model) -> None:
+    """Refuse NaN in the weights: ReLU and max pooling would swallow it, and the map look sound."""
+    broken = [w.path for w in model.weights if not np.isfinite(w.value).all()]
+    if broken:
+        raise ValueError(
+            f"NaN or infinity in the weights of model {model.name!r}: {', '.join(broken[:5])}; "
+            f"its training failed, so load or train it again"
+        )
+
+
+def prepare(
+    model: keras.Model, images: ArrayLike, target: int | ArrayLike | None, score: Score = "logit"
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Everything that is checked before a model is explained: images, classes, score, weights.
+
+    Raises:
+        ValueError: wrong images, target or score, a model without one row of scores for each image,
+            or NaN in its weights.
+    """
+    images = check_images(model, images)
+    outputs = tuple(graph_of(model).outputs[0].shape)
+    if len(outputs) != 2:
+        raise ValueError(f"model {model.name!r} gives {outputs}; expected scores (N, classes)")
+    classes = check_target(target, len(images), int(outputs[1]))
+    check_weights(model)
+    if score not in ("logit", "probability"):
+        raise ValueError(f"score must be 'logit' or 'probability', not {score!r}")
+    return images, classes
+
+
+def check_count(name: str, value: Any) -> int:
+    """A number of steps, samples or images a batch: a whole one, 1 or more."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} {value!r}; expected a whole number, 1 or more")
+    return int(value)
+
+
+def check_finite(result: NDArray[np.floating], method: str, name: str) -> None:
+    """Refuse a result that is not a number although images and weights were."""
+    if not np.isfinite(result).all():
+        raise ValueError(
+            f"{method}: the result holds NaN or infinity although images and weights do not: a "
+            f"number overflows inside model {name!r}; are the images in its scale?"
+        )
+
+
+# --- the compiled engine -------------------------------------------------------------------------
+
+Step = Callable[..., Any]  # step(model, images, target, ...) -> tensor, one row an image
+_compiled: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
+
+def compiled(
+    model: keras.Model, key: tuple[Any, ...], step: Step, extra: Sequence[Any] = ()
+) -> Callable[..., Any]:
+    """``step`` as one TensorFlow function, made once for each model and key.
+
+    The batch axis is left open, so another number of images or another target traces nothing anew.
+    The cache lives as long as the model and does not keep it alive.
+
+    Args:
+        model: what ``step`` gets first.
+        key: what distinguishes this function from others of the same model.
+        step: called as ``step(model, images, target, *extra)``, once, with symbolic tensors.
+        extra: ``tf.TensorSpec`` of each further argument.
+    """
+    import tensorflow as tf
+
+    graph = graph_of(model)
+    functions = _compiled.setdefault(model, {})
+    key = (*key, id(graph))
+    if key not in functions:
+        alive = weakref.ref(model)
+        shape = [None, *graph.inputs[0].shape[1:]]
+        arguments = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec([None], tf.int32), *extra]
+
+        @tf.function(input_signature=arguments, autograph=False)
+        def function(*tensors: Any) -> Any:
+            return step(alive(), *tensors)
+
+        functions[key] = function.get_concrete_function()
+    return functions[key]
+
+
+def default_batch(shape: Sequence[int]) -> int:
+    """How many images ``(H, W, ...)`` are computed at once when the caller does not say."""
+    return int(np.clip(BATCH_PIXELS // (shape[0] * shape[1]), *BATCH_LIMITS))
+
+
+def in_batches(
+    function: Callable[..., Any],
+    rows: Callable[[NDArray[np.intp]], tuple[NDArray[Any], ...]],
+    total: int,
+    batch_size: int,
+    what: str,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Run ``function`` over ``total`` rows in batches of one shape; yield numbers and results.
+
+    A row is one pass through the network: an image, or one of its many changed copies.  Rows are
+    made when their batch comes, so memory grows neither with images nor with copies.  The last
+    batch is filled up with copies of the last row, so no batch has another shape.
+
+    Args:
+        function: takes what ``rows`` makes and gives a tensor, one row each.
+        rows: makes the arguments of ``function`` for the rows of these numbers.
+        total: how many rows there are.
+        batch_size: how many are computed at once, at the most.
+        what: the label of the progress bar, which appears on a terminal only.
+    """
+    size = min(batch_size, total)
+    for start in _progress(range(0, total, size), what):
+        index = np.minimum(np.arange(start, start + size), total - 1)
+        count = min(size, total - start)
+        yield index[:count], function(*rows(index)).numpy()[:count]
+
+
+def explain(
+    model: keras.Model,
+    images: ArrayLike,
+    target: int | ArrayLike | None,
+    key: tuple[Any, ...],
+    step: Step,
+    *,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> NDArray[np.float32]:
+    """Check what was passed, then run ``step(model, images, target)`` over it, one row an image.
+
+    From ``batch_size`` images on, more of them behind change no bit of the result; another batch
+    size or another place in the batch changes it by rounding.
+
+    Raises:
+        ValueError: see `prepare`; wrong batch size; NaN in the result.
+    """
+    images, classes = prepare(model, images, target, score)
+    size = default_batch(images.shape[1:]) if batch_size is None else batch_size
+    size = check_count("batch_size", size)
+    batches = in_batches(
+        compiled(model, (*key, score), step),
+        lambda n: (images[n], classes[n]),
+        len(images),
+        size,
+        key[0],
+    )
+    result = np.concatenate([rows for _, rows in batches]).astype(np.float32, copy=False)
+    check_finite(result, key[0], model.name)
+    return result
+
+
+def _progress(batches: range, what: str) -> Any:
+    """A bar for work of more than a few batches, on a terminal only."""
+    from tqdm import tqdm
+
+    return tqdm(batches, desc=what, unit="batch", delay=2, leave=False, disable=None)
