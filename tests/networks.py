@@ -124,3 +124,40 @@ def zero_classes(model: Any) -> Any:
     dense = model.get_layer("logits")
     dense.set_weights([np.zeros_like(w) for w in dense.get_weights()])
     return model
+
+
+# --- what axioms need ---------------------------------------------------------------------------
+
+
+def same_function() -> tuple[Any, Any]:
+    """Two networks of unlike weights and layers that compute the same function of the image."""
+    one = seeded(functional(flat_layers()))
+    conv1, conv2, dense, head = ("conv1", "conv2", "dense", "logits")
+    other_parts = [*flat_layers("logits")[:-2], layers.Dense(10, activation="relu", name="wide")]
+    other_parts += [layers.Dense(4, name="between"), layers.Dense(3, name="logits")]
+    other = functional(other_parts)
+    weights = {name: one.get_layer(name).get_weights() for name in (conv1, conv2, dense, head)}
+
+    order, scale = [2, 0, 1], np.array([0.5, 3.0, 2.0])  # maps in another order and another scale
+    kernel, bias = weights[conv1]
+    other.get_layer(conv1).set_weights([kernel[..., order] * scale, bias[order] * scale])
+    kernel, bias = weights[conv2]
+    other.get_layer(conv2).set_weights([kernel[:, :, order] / scale[:, None], bias])
+    # Each unit of the dense layer twice, each copy with its share of the weights that read it.
+    kernel, bias = weights[dense]
+    other.get_layer("wide").set_weights([np.tile(kernel, 2), np.tile(bias, 2)])
+    # The last layer as a product of two: (wide W) (P) with P's pseudo-inverse between.
+    kernel, bias = weights[head]
+    shares = np.concatenate([0.25 * kernel, 0.75 * kernel])
+    rng = np.random.default_rng(5)
+    mix = rng.normal(size=(3, 4))
+    other.get_layer("between").set_weights([shares @ mix, np.zeros(4)])
+    other.get_layer("logits").set_weights([np.linalg.pinv(mix), bias])
+    return one, other
+
+
+def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e-5) -> None:
+    """Equal up to rounding, and not because both are zero."""
+    size = np.abs(expected).max()
+    assert size > 1e-3
+    np.testing.assert_allclose(actual, expected, atol=tolerance * max(size, 1), rtol=0)

@@ -75,9 +75,8 @@ def input_x_gradient(
 
     Source: Shrikumar et al. 2016, "Not just a black box", arXiv:1605.01713, section 3.2.
     """
-    return np.asarray(images, np.float32) * saliency(
-        model, images, target, score=score, batch_size=batch_size
-    )
+    gradient = saliency(model, images, target, score=score, batch_size=batch_size)
+    return np.asarray(images, np.float32) * gradient
 
 
 def smooth_grad(
@@ -305,7 +304,8 @@ def _weighted_gradients(
             gradient = gradient * factor(n, s)
         for image in np.unique(n):
             own = n == image
-            total[image] += np.tensordot(weights[s[own]], gradient[own], axes=1)
+            with np.errstate(invalid="ignore"):  # infinity - infinity is refused below
+                total[image] += np.tensordot(weights[s[own]], gradient[own], axes=1)
     scores.check_finite(total, method, model.name)
     return total.astype(np.float32)
 

@@ -14,6 +14,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,11 @@ class Recipe:
             to zero along a cosine, without it stays constant.
         batch_size: images a step.
         augment: flips and brightness jitter.
+        crop: side in pixels of the windows that are cut at random places in each epoch; None for
+            the whole image.  Validation and test see whole images.
         best_epoch: keep the epoch with the lowest validation loss (else the last).
-        start: name of the recipe whose trained layers of the same name this one starts from.
+        start: name of the recipe whose trained weights this one starts from: all of them if it is
+            the same network, else the convolutions.
         frozen: layers that keep the weights that they start with.
         seeds: one run each; the first is shipped.
         ship: whether weights are kept in the repository, or only the card.
@@ -58,6 +62,7 @@ class Recipe:
     warmup: int = 0
     batch_size: int = 32
     augment: bool = False
+    crop: int | None = None
     best_epoch: bool = False
     start: str | None = None
     frozen: tuple[str, ...] = ()
@@ -69,35 +74,39 @@ def _random_split() -> ImageDataset:
     return load_neu(split="random")
 
 
-def _ours(build: Callable[[], keras.Model], **changes: Any) -> Recipe:
-    """The course's recipe for the steel networks: schedule, flips, best epoch on validation."""
-    defaults: dict[str, Any] = {
-        "data": load_neu,
-        "epochs": 8,
-        "warmup": 1,
-        "batch_size": 8,
-        "augment": True,
-        "best_epoch": True,
+_SCHEDULE: dict[str, Any] = {"warmup": 1, "augment": True, "best_epoch": True}
+_FROZEN = ("conv1", "conv2")  # the fine layers, which windows have taught enough, or another run
+
+
+def _ours(data: Callable[[], ImageDataset], suffix: str = "", **changes: Any) -> dict[str, Recipe]:
+    """The course's three steps: windows cut from the plates, whole plates, then the other head.
+
+    A window has a third of a plate's pixels and 7,921 places to be cut from, so the trunk has seen
+    more of the steel than 1,350 pictures before it meets whole plates.
+    """
+    whole = _SCHEDULE | {"data": data, "batch_size": 8, "frozen": _FROZEN} | changes
+    crops, gap, flat = (f"neu_{part}{suffix}" for part in ("crops", "gap", "flat"))
+    windows = partial(models.neu_gap_cnn, size=None)
+    return {
+        crops: Recipe(windows, epochs=20, learning_rate=3e-3, crop=112, **whole | _WINDOWS),
+        gap: Recipe(models.neu_gap_cnn, epochs=8, start=crops, **whole),
+        flat: Recipe(models.neu_cnn, epochs=12, start=gap, **whole),
     }
-    return Recipe(build, **(defaults | changes))
 
 
-_FROZEN = ("conv1", "conv2")
+_WINDOWS: dict[str, Any] = {"batch_size": 16, "frozen": (), "ship": False}
+_STEEL: dict[str, Any] = _SCHEDULE | {"data": load_steel, "epochs": 8, "batch_size": 8}
 
 RECIPES: dict[str, Recipe] = {
     "mnist": Recipe(
         models.mnist_cnn, load_mnist, epochs=6, learning_rate=3e-3, warmup=1, batch_size=128
     ),
-    "neu_flat": _ours(models.neu_cnn, seeds=(0, 1, 2)),
-    "neu_gap": _ours(models.neu_gap_cnn, start="neu_flat", frozen=_FROZEN, seeds=(0, 1, 2)),
-    "steel_flat": _ours(models.neu_cnn, data=load_steel),
-    "steel_gap": _ours(models.neu_gap_cnn, data=load_steel, start="steel_flat", frozen=_FROZEN),
+    **_ours(load_neu, seeds=(0, 1, 2)),
+    "steel_flat": Recipe(models.neu_cnn, **_STEEL),
+    "steel_gap": Recipe(models.neu_gap_cnn, start="steel_flat", frozen=_FROZEN, **_STEEL),
     "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
     "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
-    "neu_flat_random": _ours(models.neu_cnn, data=_random_split, ship=False),
-    "neu_gap_random": _ours(
-        models.neu_gap_cnn, data=_random_split, start="neu_flat_random", frozen=_FROZEN, ship=False
-    ),
+    **_ours(_random_split, "_random", ship=False),
 }
 
 
@@ -152,7 +161,7 @@ def train(
     keras.utils.set_random_seed(seed)
     model = recipe.build()
     if recipe.start is not None:
-        _copy_convolutions(recipe.start, seed, model)
+        _start_from(recipe.start, seed, model, dataset, verbose)
     for layer in recipe.frozen:
         model.get_layer(layer).trainable = False
     batches = _batches(dataset.part("train"), recipe, seed)
@@ -208,19 +217,25 @@ def _test(model: keras.Model, test: ImageDataset) -> dict[str, Any]:
     return {"test_accuracy": round(float(right.mean()), 4), "test_accuracy_by_class": by_class}
 
 
-def _copy_convolutions(start: str, seed: int, model: keras.Model) -> None:
-    """Give ``model`` the convolutions of another trained network; its head stays untrained."""
-    path = RUNS / f"{start}-{seed}.weights.h5"
-    if not path.is_file():
-        path = WEIGHTS / f"{start}.weights.h5"  # the shipped seed
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing: make it with 'python -m xai_utils train {start}' first"
-        )
-    other = RECIPES[start].build()
-    other.load_weights(path)
+def _start_from(
+    start: str, seed: int, model: keras.Model, dataset: ImageDataset, verbose: str | int
+) -> None:
+    """Give ``model`` the weights of another trained network, or only its convolutions.
+
+    The other one is trained now if no run of this seed is at hand.
+    """
+    recipe = RECIPES[start]
+    places = [RUNS / f"{start}-{seed}.weights.h5"]
+    if seed == recipe.seeds[0]:
+        places.append(WEIGHTS / f"{start}.weights.h5")
+    path = next((path for path in places if path.is_file()), None)
+    if path is None:
+        other = train(start, seed, dataset, verbose)[0]
+    else:
+        other = recipe.build()
+        other.load_weights(path)
     for layer in model.layers:
-        if layer.name.startswith("conv"):
+        if layer.name.startswith("conv") or other.name == model.name:
             layer.set_weights(other.get_layer(layer.name).get_weights())
 
 
@@ -241,12 +256,24 @@ def _batches(part: ImageDataset, recipe: Recipe, seed: int) -> Any:
             start = i * recipe.batch_size
             chosen = self.order[start : start + recipe.batch_size]
             batch = images[chosen]
+            if recipe.crop is not None:
+                batch = _windows(batch, recipe.crop, rng)
             return (_jitter(batch, rng) if recipe.augment else batch), labels[chosen]
 
         def on_epoch_end(self) -> None:
             self.order = rng.permutation(len(labels))
 
     return Batches()
+
+
+def _windows(
+    batch: NDArray[np.float32], side: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """A square window of each image, at a place drawn anew."""
+    rows = rng.integers(batch.shape[1] - side + 1, size=len(batch))
+    columns = rng.integers(batch.shape[2] - side + 1, size=len(batch))
+    corners = zip(batch, rows, columns, strict=True)
+    return np.stack([image[y : y + side, x : x + side] for image, y, x in corners])
 
 
 def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -275,9 +302,9 @@ def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, A
         if recipe.ship and seed == recipe.seeds[0]:
             bare.save_weights(WEIGHTS / f"{name}.weights.h5")
         written = _with_run(name, dataset, run, model.count_params())
-        partial = WEIGHTS / f"{name}.json.part"
-        partial.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, WEIGHTS / f"{name}.json")
+        part = WEIGHTS / f"{name}.json.part"
+        part.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        os.replace(part, WEIGHTS / f"{name}.json")
     return card(name)
 
 
@@ -286,9 +313,10 @@ def _with_run(
 ) -> dict[str, Any]:
     """The card with this run in it, beside the runs that can stand beside it."""
     recipe = RECIPES[name]
+    network = getattr(recipe.build, "func", recipe.build).__name__
     digest = hashlib.sha256(dataset.images.tobytes() + "".join(dataset.split).encode())
     about: dict[str, Any] = {
-        "network": recipe.build.__name__,
+        "network": network,
         "parameters": parameters,
         "data": dataset.name,
         "source": dataset.source,
