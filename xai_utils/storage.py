@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import warnings
 import zipfile
@@ -23,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
 import pooch
 
 from xai_utils._archive import Manifest, Member, extract, read_members
+from xai_utils._settings import cache_folder, mirror_folder, offline, real_only
 from xai_utils._transfer import Broken, CacheError, PartFile, Unreachable, download
 
 __all__ = [
@@ -75,6 +74,16 @@ class Unavailable(RuntimeError):
     def __init__(self, name: str, tried: list[str], remedy: str) -> None:
         self.name, self.tried, self.remedy = name, tuple(tried), remedy
         super().__init__("\n  - ".join([f"{name} was found nowhere:", *tried]) + f"\n{remedy}")
+
+    def instead(self, stand_in: str) -> str:
+        """Say in one line what is used instead, or raise this under ``XAI_DATA=real``."""
+        if real_only():
+            raise self
+        print(
+            f"{self.name} is not at hand; using {stand_in}. For the real data set XAI_DATA_DIR to "
+            f"a folder that holds it, or let this machine reach the network."
+        )
+        return f"embedded default: {stand_in}"
 
 
 @dataclass(frozen=True)
@@ -171,46 +180,9 @@ def fetch(
     return located
 
 
-def real_only() -> bool:
-    """Whether XAI_DATA=real: no stand-in for a missing file and no damaged file is accepted."""
-    return _setting("XAI_DATA", {"": False, "real": True})
-
-
-def offline() -> bool:
-    """Whether XAI_OFFLINE=1: the network is not asked."""
-    return _setting("XAI_OFFLINE", {"": False, "0": False, "1": True})
-
-
-def mirror_folder() -> Path | None:
-    """The folder that XAI_DATA_DIR names, None when it is not set; ValueError if it is missing."""
-    given = os.environ.get("XAI_DATA_DIR", "").strip()
-    folder = Path(given).expanduser()
-    if given and not folder.is_dir():
-        raise ValueError(f"XAI_DATA_DIR={given} is not a folder: correct it, or unset it")
-    return folder if given else None
-
-
-def cache_folder() -> Path:
-    """The folder where downloads are kept; it need not exist yet."""
-    given = os.environ.get("XAI_CACHE_DIR", "").strip()
-    return (
-        Path(given).expanduser()
-        if given
-        else platformdirs.user_cache_path("xai_utils", appauthor=False)
-    )
-
-
 def try_again() -> None:
     """Forget which hosts did not answer: the next `fetch` asks the network again."""
     _silent.clear()
-
-
-def _setting(variable: str, meaning: Mapping[str, bool]) -> bool:
-    given = os.environ.get(variable, "").strip()
-    if given not in meaning:
-        known = ", ".join(repr(value) for value in meaning if value)
-        raise ValueError(f"{variable}={given!r} means nothing here: expected {known}, or unset it")
-    return meaning[given]
 
 
 def _check(path: Path, entry: Entry, verify: Verify | None, sums: str | None = None) -> None:

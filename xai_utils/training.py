@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import platform
 import time
@@ -19,9 +18,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import __version__, models
+from ._feeding import plain_batches, training_batches
 from ._quiet import import_tensorflow
 from .datasets import DATA, ImageDataset, load_mnist, load_neu, load_steel
 
@@ -75,7 +74,6 @@ def _random_split() -> ImageDataset:
 
 
 _SCHEDULE: dict[str, Any] = {"warmup": 1, "augment": True, "best_epoch": True}
-_FROZEN = ("conv1", "conv2")  # the fine layers, which windows have taught enough, or another run
 
 
 def _ours(data: Callable[[], ImageDataset], suffix: str = "", **changes: Any) -> dict[str, Recipe]:
@@ -84,13 +82,13 @@ def _ours(data: Callable[[], ImageDataset], suffix: str = "", **changes: Any) ->
     A window has a third of a plate's pixels and 7,921 places to be cut from, so the trunk has seen
     more of the steel than 1,350 pictures before it meets whole plates.
     """
-    whole = _SCHEDULE | {"data": data, "batch_size": 8, "frozen": _FROZEN} | changes
+    whole = _SCHEDULE | {"data": data, "batch_size": 8, "frozen": ("conv1",)} | changes
     crops, gap, flat = (f"neu_{part}{suffix}" for part in ("crops", "gap", "flat"))
     windows = partial(models.neu_gap_cnn, size=None)
     return {
         crops: Recipe(windows, epochs=20, learning_rate=3e-3, crop=112, **whole | _WINDOWS),
         gap: Recipe(models.neu_gap_cnn, epochs=8, start=crops, **whole),
-        flat: Recipe(models.neu_cnn, epochs=12, start=gap, **whole),
+        flat: Recipe(models.neu_cnn, epochs=6, start=gap, **whole),
     }
 
 
@@ -103,7 +101,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     **_ours(load_neu, seeds=(0, 1, 2)),
     "steel_flat": Recipe(models.neu_cnn, **_STEEL),
-    "steel_gap": Recipe(models.neu_gap_cnn, start="steel_flat", frozen=_FROZEN, **_STEEL),
+    "steel_gap": Recipe(
+        models.neu_gap_cnn, start="steel_flat", frozen=("conv1", "conv2"), **_STEEL
+    ),
     "neu_flat_article": Recipe(models.neu_cnn, _random_split, epochs=15),
     "neu_gap_article": Recipe(models.neu_gap_cnn, _random_split, epochs=15),
     **_ours(_random_split, "_random", ship=False),
@@ -164,19 +164,17 @@ def train(
         _start_from(recipe.start, seed, model, dataset, verbose)
     for layer in recipe.frozen:
         model.get_layer(layer).trainable = False
-    batches = _batches(dataset.part("train"), recipe, seed)
+    batches = training_batches(dataset.part("train"), recipe, seed)
     loss = "sparse_categorical_crossentropy"
     model.compile(keras.optimizers.Adam(_rate(recipe, len(batches))), loss, metrics=["accuracy"])
     best = keras.callbacks.EarlyStopping(
         "val_loss", patience=recipe.epochs, restore_best_weights=True
     )
-    validation = dataset.part("validation")
     start = time.perf_counter()
     history = model.fit(
         batches,
         epochs=recipe.epochs,
-        validation_data=(validation.inputs, validation.labels),
-        validation_batch_size=SCORING_BATCH,
+        validation_data=plain_batches(dataset.part("validation"), SCORING_BATCH),
         callbacks=[best] if recipe.best_epoch else [],
         verbose=verbose,
     ).history
@@ -237,53 +235,6 @@ def _start_from(
     for layer in model.layers:
         if layer.name.startswith("conv") or other.name == model.name:
             layer.set_weights(other.get_layer(layer.name).get_weights())
-
-
-def _batches(part: ImageDataset, recipe: Recipe, seed: int) -> Any:
-    """Shuffled batches of the training part, the same ones for the same seed."""
-    import keras
-
-    images, labels = part.inputs, part.labels
-    rng = np.random.default_rng(seed)
-
-    class Batches(keras.utils.PyDataset):
-        order = rng.permutation(len(labels))
-
-        def __len__(self) -> int:
-            return math.ceil(len(labels) / recipe.batch_size)
-
-        def __getitem__(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-            start = i * recipe.batch_size
-            chosen = self.order[start : start + recipe.batch_size]
-            batch = images[chosen]
-            if recipe.crop is not None:
-                batch = _windows(batch, recipe.crop, rng)
-            return (_jitter(batch, rng) if recipe.augment else batch), labels[chosen]
-
-        def on_epoch_end(self) -> None:
-            self.order = rng.permutation(len(labels))
-
-    return Batches()
-
-
-def _windows(
-    batch: NDArray[np.float32], side: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """A square window of each image, at a place drawn anew."""
-    rows = rng.integers(batch.shape[1] - side + 1, size=len(batch))
-    columns = rng.integers(batch.shape[2] - side + 1, size=len(batch))
-    corners = zip(batch, rows, columns, strict=True)
-    return np.stack([image[y : y + side, x : x + side] for image, y, x in corners])
-
-
-def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Flips and another brightness and contrast for each image."""
-    for axis in (1, 2):
-        flip = rng.random(len(batch)) < 0.5
-        batch[flip] = np.flip(batch[flip], axis=axis)
-    gain, shift = rng.uniform(0.9, 1.1, len(batch)), rng.uniform(-0.08, 0.08, len(batch))
-    jittered = (batch - 0.5) * gain[:, None, None, None] + 0.5 + shift[:, None, None, None]
-    return np.clip(jittered, 0, 1).astype(np.float32)
 
 
 def train_and_ship(name: str, seeds: Sequence[int] | None = None) -> dict[str, Any]:

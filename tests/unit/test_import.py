@@ -18,11 +18,14 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
 # From the ground up; a module may import its own floor and those below.
 FLOORS = [
     {"_quiet"},
-    {"storage", "_archive", "_transfer"},
-    {"datasets", "_readers", "simulate", "overlaps", "_steel"},
-    {"models", "training"},
-    {"scores", "_graph"},
-    {"cam", "gradients", "backprop", "perturbation", "optimization", "tabular", "prototypes"},
+    {"storage", "_archive", "_settings", "_transfer"},
+    {"datasets", "_readers", "_tables_and_photos", "simulate", "overlaps", "_steel"},
+    {"models", "training", "_feeding"},
+    {"scores", "_engine", "_graph"},
+    {
+        *("gradients", "backprop", "_reverse", "_rules", "_rescale"),
+        *("perturbation", "_incremental", "cam", "optimization", "tabular", "prototypes"),
+    },
     {"plots", "_alt_text", "_colours", "_drawing", "_layout", "metrics", "distributed"},
     {"__main__"},
 ]

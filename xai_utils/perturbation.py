@@ -1,0 +1,428 @@
+"""Explanations by changing the image and watching the score: no gradient, so any model will do.
+
+``f(x)`` is the explained score of image x (a logit by default).  Occlusion covers one patch at a
+time, RISE random halves of the image.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _incremental, scores
+from .scores import Score
+
+if TYPE_CHECKING:
+    import keras
+
+Images = NDArray[np.float32]
+BlackBox = Callable[[Images], ArrayLike]  # images (N, H, W, C) -> scores (N, classes)
+Target = int | ArrayLike | None
+Pair = tuple[int, int]
+Sides = int | tuple[int, int]
+Occluder = Literal["black", "mean", "blur", "inpaint"]
+OCCLUDERS = "'black', 'mean', 'blur', 'inpaint', a number or an image"
+
+
+def occlusion(
+    model: keras.Model | BlackBox,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    patch: Sides,
+    stride: Sides | None = None,
+    occluder: Occluder | float | ArrayLike = "black",
+    score: Score = "logit",
+    batch_size: int | None = None,
+    incremental: bool | None = None,
+) -> NDArray[np.float32]:
+    """How far a class's score falls when a patch of the image is covered, for every place of it.
+
+    ``A[p] = mean over the windows w that cover pixel p of f(x) - f(x occluded in w)``, signed:
+    positive where the patch speaks for the class.  Windows lie ``stride`` apart; the last one of
+    a row or column is moved to the border, so every pixel is covered.
+
+    A covered patch leaves the data that the model knows, and each occluder leaves it differently:
+    compare them before you believe one.
+
+    Args:
+        model: a Keras model, or any callable that takes images ``(N, H, W, C)`` and gives scores
+            ``(N, classes)``, which are taken as they are.
+        images: ``(N, H, W, C)`` floats in the model's scale.
+        target: class of each image; None for the one predicted for the untouched image.
+        patch: height and width of the window in pixels, or one number for both.
+        stride: pixels between windows, at most the patch; None for half of it.
+        occluder: what covers the patch: ``"black"`` (0); ``"mean"``, the image's own in each
+            channel; ``"blur"``, the image under a Gaussian whose sigma is half the patch;
+            ``"inpaint"``, painted from the border inwards (OpenCV, Telea's method: grey or RGB, in
+            256 steps between the image's extremes); a number, an image ``(H, W, C)``, or one for
+            each image ``(N, H, W, C)``.
+        score: the logit, or the probability, which hardly moves where the model is sure.
+        batch_size: windows computed at once; None for one that suits their size.
+        incremental: whether only what a patch can change is computed anew, which gives the same
+            numbers to rounding.  None: where a Keras model starts with a chain of convolutions and
+            poolings; True: an error where that is impossible; False: never.
+
+    Returns:
+        ``(N, H, W)`` float32, in units of the score.
+
+    Raises:
+        ValueError: wrong input, a patch larger than the image, a stride larger than the patch, an
+            unknown occluder, scores of another shape, NaN, or ``incremental=True`` in vain.
+        TypeError: neither a Keras model nor a callable.
+
+    Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks" (2013 on
+    arXiv), section 4.2.
+    """
+    x, look = _prepared(model, images, score, batch_size, "occlusion")
+    if not (incremental is None or isinstance(incremental, bool)):
+        raise ValueError(f"incremental {incremental!r}; expected None, True or False")
+    size = x.shape[1:3]
+    high, wide = _sides("patch", patch, size)
+    half = (max(high // 2, 1), max(wide // 2, 1))
+    steps = _sides("stride", half if stride is None else stride, (high, wide))
+    tops, lefts = (_starts(*of) for of in zip(size, (high, wide), steps, strict=True))
+    corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+    fill = _filler(occluder, x, (high, wide))
+    clean, classes = _untouched(look, x, target)
+
+    def covered(n: Any, w: Any) -> Images:
+        copies = x[n]
+        for copy, k, (top, left) in zip(copies, n, corners[w], strict=True):
+            copy[top : top + high, left : left + wide] = fill(k, top, left)
+        return copies
+
+    plan = None
+    if incremental is not False and _is_keras(model):
+        plan = _incremental.plan(model, x.shape[1:], (high, wide))
+    if plan is not None:
+        batches = _incremental.occluded(
+            model, plan, x, fill, corners, (high, wide), score, batch_size
+        )
+    elif incremental:
+        raise ValueError(
+            f"incremental=True: {look.name} does not begin with a chain of convolutions and "
+            f"poolings, or a patch of {(high, wide)} changes nearly all of it; leave it at None"
+        )
+    else:
+        look_at = look.over(
+            lambda row: covered(*np.divmod(row, len(corners))), len(x) * len(corners)
+        )
+        batches = ((*np.divmod(row, len(corners)), found) for row, found in look_at)
+    fall = np.empty((len(x), len(corners)))
+    for n, w, found in batches:
+        fall[n, w] = clean[n] - found[np.arange(len(n)), classes[n]]
+    scores.check_finite(fall, "occlusion", look.name)
+    # Which windows cover a pixel is a product: those of its row times those of its column.
+    rows, columns = _covers(tops, high, size[0]), _covers(lefts, wide, size[1])
+    total = rows.T @ fall.reshape(len(x), len(tops), len(lefts)) @ columns
+    return (total / np.outer(rows.sum(axis=0), columns.sum(axis=0))).astype(np.float32)
+
+
+def rise(
+    model: keras.Model | BlackBox,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    masks: int = 4000,
+    cell: Sides | None = None,
+    keep: float = 0.5,
+    seed: int = 0,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> NDArray[np.float32]:
+    """The mean score of randomly masked images, for each pixel over the masks that leave it in.
+
+    ``S[p] = 1 / (keep K) sum_k f(x * M_k) M_k[p]``.  A mask is a coarse random grid of zeros and
+    ones (1 with probability ``keep``), enlarged bilinearly and shifted at random.  S estimates the
+    mean of f given that p is seen: differences between pixels are what it says.
+
+    The article masks the probability.  Here the logit is the default, as everywhere, because the
+    probability saturates; either way the map carries noise of about ``mean f / sqrt(K)``.
+
+    Args:
+        model, images, target, score, batch_size: as for `occlusion`.
+        masks: K, the number of masks; all images get the same ones.
+        cell: height and width in pixels of a grid's cell; None for a seventh of the image.
+        keep: the probability that a cell is left in.
+        seed: of the masks.  Mask k is the same in every batch size and for every K.
+
+    Returns:
+        ``(N, H, W)`` float32, in units of the score.
+
+    Raises:
+        ValueError: wrong input, ``masks`` below 1, a cell larger than the image, ``keep`` not in
+            (0, 1], scores of another shape, NaN.
+        TypeError: neither a Keras model nor a callable.
+
+    Source: Petsiuk, Das & Saenko 2018, "RISE: randomized input sampling for explanation of
+    black-box models", eq. 6 and section 3.2.
+    """
+    x, look = _prepared(model, images, score, batch_size, "rise")
+    masks, size = scores.check_count("masks", masks), x.shape[1:3]
+    cell = _sides("cell", tuple(-(-side // 7) for side in size) if cell is None else cell, size)
+    if not (isinstance(keep, int | float | np.number) and 0 < keep <= 1):
+        raise ValueError(f"keep {keep!r}; expected a probability above 0, at most 1")
+    classes = _untouched(look, x, target)[1]
+
+    @functools.lru_cache(maxsize=1)  # a batch's masks are read twice
+    def drawn(first: int, last: int) -> Images:
+        return rise_masks(size, cell, first, last + 1, keep=keep, seed=seed)
+
+    def masked(row: Any) -> Images:
+        k, n = np.divmod(row, len(x))
+        return x[n] * drawn(int(k[0]), int(k[-1]))[k - k[0], ..., None]
+
+    total = np.zeros(x.shape[:3])
+    for row, found in look.over(masked, masks * len(x)):
+        k, n = np.divmod(row, len(x))
+        own, place = np.unique(n, return_inverse=True)
+        weights = np.zeros((len(own), k[-1] - k[0] + 1))
+        weights[place, k - k[0]] = found[np.arange(len(n)), classes[n]] / (keep * masks)
+        total[own] += np.tensordot(weights, drawn(int(k[0]), int(k[-1])), axes=1)
+    scores.check_finite(total, "rise", look.name)
+    return total.astype(np.float32)
+
+
+def rise_masks(
+    size: Pair, cell: Pair, first: int, last: int, *, keep: float = 0.5, seed: int = 0
+) -> Images:
+    """The masks ``first ... last - 1`` of `rise`: ``(last - first, H, W)`` float32 in [0, 1].
+
+    Each is a grid of ``h x w`` cells, as many as the image needs, enlarged bilinearly to
+    ``(h + 1) x (w + 1)`` cells of pixels, of which an image's size is cut out at a random place
+    that lies less than a cell from the corner.  The mean over all masks is ``keep`` everywhere.
+
+    Source: Petsiuk, Das & Saenko 2018, section 3.2, "mask generation".
+    """
+    h, w = (-(-side // c) for side, c in zip(size, cell, strict=True))
+    draws = h * w + 2  # of each mask: its cells, and its shift
+    stream = np.random.PCG64(seed).advance(first * draws)  # mask k, whoever asks for it
+    u = np.random.Generator(stream).random((last - first, draws), np.float64)
+    grid = (u[:, :-2] < keep).astype(np.float32).reshape(-1, h, w)
+    shift = np.floor(u[:, -2:] * cell)
+    rows, columns = (  # of each mask: (pixels, cells)
+        _bilinear(shift[:, axis], n, size[axis], (n + 1) * cell[axis])
+        for axis, n in enumerate((h, w))
+    )
+    return (rows @ grid @ columns.transpose(0, 2, 1)).astype(np.float32, copy=False)
+
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+def _bilinear(shift: Any, cells: int, side: int, enlarged: int) -> Images:
+    """``(K, side, cells)``: each pixel's share of each cell, on an axis enlarged and shifted."""
+    place = (np.arange(side) + shift[:, None] + 0.5) * cells / enlarged - 0.5
+    distance = np.abs(place.clip(0, cells - 1)[..., None] - np.arange(cells))
+    return (1 - distance).clip(min=0).astype(np.float32)
+
+
+def _starts(size: int, patch: int, stride: int) -> NDArray[np.intp]:
+    """Where windows start on an axis: every ``stride`` pixels, and one that ends at the border."""
+    starts = np.arange(0, size - patch + 1, stride)
+    return starts if starts[-1] == size - patch else np.append(starts, size - patch)
+
+
+def _covers(starts: NDArray[np.intp], patch: int, size: int) -> NDArray[np.float64]:
+    """``(windows, pixels)`` of an axis: 1 where a window covers a pixel, else 0."""
+    pixel = np.arange(size)
+    return ((pixel >= starts[:, None]) & (pixel < starts[:, None] + patch)).astype(np.float64)
+
+
+def _sides(name: str, given: Any, most: Pair) -> Pair:
+    """Height and width in pixels from one number or two, each from 1 to its most."""
+    pair = given if isinstance(given, tuple | list) else (given, given)
+    whole = [isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in pair]
+    if len(pair) != 2 or not all(whole):
+        raise ValueError(
+            f"{name} {given!r}; expected pixels, 1 or more: one number or (high, wide)"
+        )
+    if pair[0] > most[0] or pair[1] > most[1]:
+        if name == "stride":
+            raise ValueError(f"stride {given!r} is larger than the patch {most}: it skips pixels")
+        raise ValueError(f"{name} {given!r} is larger than the image {most}")
+    return int(pair[0]), int(pair[1])
+
+
+# --- occluders -----------------------------------------------------------------------------------
+
+
+def _filler(occluder: Any, images: Images, patch: Pair) -> _incremental.Fill:
+    """What covers a patch: a function of the image's number and the window's corner."""
+    high, wide = patch
+    if isinstance(occluder, str):
+        if occluder == "inpaint":
+            return _inpainter(images, patch)
+        if occluder not in ("black", "mean", "blur"):
+            raise ValueError(f"occluder {occluder!r}; expected {OCCLUDERS}")
+
+    @functools.lru_cache(maxsize=1)  # windows come image by image
+    def cover(k: int) -> Any:
+        if isinstance(occluder, str) and occluder == "mean":
+            return np.broadcast_to(images[k].mean(axis=(0, 1)), images.shape[1:])
+        if isinstance(occluder, str) and occluder == "blur":
+            return _blurred(images[k], max(patch) / 2)
+        return constant[k]
+
+    constant = _given(0.0 if isinstance(occluder, str) else occluder, images)
+    return lambda k, top, left: cover(k)[top : top + high, left : left + wide]
+
+
+def _given(occluder: Any, images: Images) -> Images:
+    """A number, an image or one for each image as one for each, without a copy of it."""
+    values: Any = np.asarray(occluder)
+    if values.dtype.kind not in "fiu" or values.shape not in ((), images.shape[1:], images.shape):
+        raise ValueError(
+            f"occluder of dtype {values.dtype} and shape {values.shape}; expected {OCCLUDERS}: "
+            f"{images.shape[1:]}, or {images.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("NaN or infinity in the occluder; remove or repair it")
+    return np.broadcast_to(values.astype(np.float32), images.shape)
+
+
+def _blurred(image: Images, sigma: float) -> Images:
+    import cv2
+
+    return np.reshape(cv2.GaussianBlur(image, (0, 0), sigma), image.shape).astype(np.float32)
+
+
+def _inpainter(images: Images, patch: Pair, radius: int = 3) -> _incremental.Fill:
+    """Telea's in-painting by OpenCV, which knows 8-bit images of one or three channels only."""
+    import cv2
+
+    if images.shape[-1] not in (1, 3) or patch == images.shape[1:3]:
+        raise ValueError(
+            f"occluder 'inpaint' with a patch of {patch} on images {images.shape[1:]}; OpenCV "
+            f"paints 1 or 3 channels, and from what the patch leaves of the image"
+        )
+    margin = 3 * radius  # what lies farther away takes no part
+
+    @functools.lru_cache(maxsize=1)
+    def in_steps(k: int) -> tuple[Any, float, float]:
+        low, span = float(images[k].min()), float(np.ptp(images[k])) or 1.0
+        return np.rint((images[k] - low) * (255 / span)).astype(np.uint8), low, span
+
+    def fill(k: int, top: int, left: int) -> Any:
+        steps, low, span = in_steps(k)
+        y, x = max(top - margin, 0), max(left - margin, 0)
+        near = steps[y : top + patch[0] + margin, x : left + patch[1] + margin]
+        inside = slice(top - y, top - y + patch[0]), slice(left - x, left - x + patch[1])
+        hole = np.zeros(near.shape[:2], np.uint8)
+        hole[inside] = 1
+        painted = cv2.inpaint(near, hole, radius, cv2.INPAINT_TELEA).reshape(near.shape)
+        return painted[inside].astype(np.float32) * (span / 255) + low
+
+    return fill
+
+
+# --- the black box -------------------------------------------------------------------------------
+
+
+class _Scores(NamedTuple):
+    """What a callable gave, read as a tensor is."""
+
+    values: NDArray[np.float32]
+
+    def numpy(self) -> NDArray[np.float32]:
+        return self.values
+
+
+class _Look(NamedTuple):
+    """A model or callable as a black box: images to something whose ``numpy()`` is scores."""
+
+    name: str
+    function: Callable[[Images], Any]
+    batch_size: int
+    what: str
+
+    def over(
+        self, rows: Callable[[NDArray[np.intp]], Images], total: int
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Scores ``(rows, classes)`` of ``total`` images that ``rows`` makes batch by batch."""
+        return scores.in_batches(
+            self.function, lambda index: (rows(index),), total, self.batch_size, self.what
+        )
+
+
+def _prepared(
+    model: Any, images: ArrayLike, score: Score, batch_size: int | None, what: str
+) -> tuple[Images, _Look]:
+    """Checked images, and the model behind one face, whatever it is."""
+    if _is_keras(model):
+        x = scores.prepare(model, images, None, score)[0]
+        if x.ndim != 4:
+            raise ValueError(f"images of shape {x.shape}; expected (N, H, W, C)")
+        step = scores.compiled(
+            model,
+            ("all scores", score),
+            lambda model, x, _: _incremental.read(scores.trace(model, x).logits, score),
+        )
+        name, function = repr(model.name), lambda x: step(x, np.zeros(len(x), np.int32))
+    elif callable(model):
+        x = _checked(images)
+        if score != "logit":
+            raise ValueError(
+                f"score {score!r} with a callable: what it gives is taken as it is; leave 'logit'"
+            )
+        name = repr(getattr(model, "__name__", type(model).__name__))
+        function = _called(model, name)
+    else:
+        raise TypeError(f"expected a Keras model or a callable, got {type(model).__name__}")
+    size = scores.default_batch(x.shape[1:]) if batch_size is None else batch_size
+    return x, _Look(name, function, scores.check_count("batch_size", size), what)
+
+
+def _is_keras(model: Any) -> bool:
+    keras = sys.modules.get("keras")  # a callable needs no TensorFlow
+    return keras is not None and isinstance(model, keras.Model)
+
+
+def _called(model: BlackBox, name: str) -> Callable[[Images], _Scores]:
+    """The callable, with what it gives checked."""
+    classes: list[int] = []
+
+    def function(x: Images) -> _Scores:
+        found = np.asarray(model(x))
+        fits = found.ndim == 2 and len(found) == len(x) and found.dtype.kind in "fiu"
+        if not fits or found.shape[1:] != tuple(classes or found.shape[1:]):
+            raise ValueError(
+                f"{name} gives {found.dtype} of shape {found.shape} for {len(x)} images; expected "
+                f"numbers ({len(x)}, classes), one row of scores for each image"
+            )
+        classes[:] = found.shape[1:]
+        if not np.isfinite(found).all():
+            raise ValueError(f"NaN or infinity in the scores that {name} gives")
+        return _Scores(found.astype(np.float32, copy=False))
+
+    return function
+
+
+def _checked(images: ArrayLike) -> Images:
+    """Images for a callable, of which no shape is known: any ``(N, H, W, C)``."""
+    x = np.asarray(images)
+    if x.ndim != 4 or x.size == 0:
+        hint = "; add the batch axis: image[None]" if x.ndim == 3 else ""
+        raise ValueError(f"images of shape {x.shape}; expected (N, H, W, C), not empty{hint}")
+    if x.dtype.kind != "f":
+        raise ValueError(f"images of dtype {x.dtype}; expected floats in the model's scale")
+    if not np.isfinite(x).all():
+        raise ValueError("NaN or infinity in the images; remove or repair them")
+    return x.astype(np.float32, copy=False)
+
+
+def _untouched(
+    look: _Look, x: Images, target: Target
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The score of each image as it is, and the explained class: ``(N,)`` each."""
+    found = np.concatenate([values for _, values in look.over(lambda n: x[n], len(x))])
+    classes = scores.check_target(target, len(x), found.shape[1])
+    if target is None:
+        classes = found.argmax(axis=1).astype(np.int32)
+    return found[np.arange(len(x)), classes], classes
