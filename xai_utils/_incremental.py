@@ -259,9 +259,8 @@ def _step(plan: Plan, score: scores.Score) -> Callable[..., Any]:
                 to, origin, size = _tile(plan.blocks[k], plan.boxes[k], start)
                 box = _cut(clean[k], box, owner, start, origin, size, plan.blocks[k].outside)
                 start = to
-            box = (
-                _unpadded(layer)(box) if _kind(layer) in CONVOLUTIONS | POOLINGS else function(box)
-            )
+            window = _kind(layer) in CONVOLUTIONS | POOLINGS
+            box = _unpadded(layer)(box) if window else function(box)
             return box
 
         return read(scores.trace(model, images, apply).logits, score)

@@ -19,7 +19,7 @@ from networks import (
     seeded,
     sequential,
 )
-from xai_utils import _incremental, models
+from xai_utils import _incremental, datasets, models, scores, training
 from xai_utils.perturbation import occlusion
 
 RNG = np.random.default_rng(3)
@@ -144,6 +144,21 @@ def test_the_courses_networks() -> None:
         seeded(model)
         for patch, stride in [(4, 4), ((7, 5), (6, 5))]:
             agree(model, x, patch, stride, must=True)
+
+
+@pytest.mark.parametrize("name", ["neu_flat", "neu_gap"])
+def test_a_plate_of_each_class(name: str) -> None:
+    plates = datasets.load_neu()
+    x = plates.take([np.flatnonzero(plates.labels == k)[7] for k in range(6)]).inputs
+    model = training.load_or_train(name, plates)
+    values = scores.logits(model, x)
+    span = values.max() - values.min()
+    for patch, stride in [((37, 60), (33, 60)), (95, 80)]:
+        options: Any = {"patch": patch, "stride": stride, "occluder": "mean"}
+        plain = occlusion(model, x, incremental=False, **options)
+        fast = occlusion(model, x, incremental=True, **options)
+        assert np.ptp(plain) > 0.01 * span
+        np.testing.assert_allclose(fast, plain, atol=1e-4 * span)
 
 
 # --- what may not be taken for a chain -----------------------------------------------------------

@@ -13,14 +13,22 @@ import pytest
 
 from networks import FORMS, functional, gap_layers, keras, layers, seeded
 from xai_utils import _engine, scores
+from xai_utils.backprop import deconvnet, deep_lift, guided_backprop, lrp
 from xai_utils.cam import cam, grad_cam, hires_cam
-from xai_utils.gradients import saliency
+from xai_utils.gradients import expected_gradients, integrated_gradients, saliency, smooth_grad
+from xai_utils.perturbation import occlusion, rise
 
 
 def explain_all(model: Any, images: np.ndarray) -> None:
     scores.logits(model, images)
-    for method in (cam, grad_cam, hires_cam, saliency):
+    for method in (cam, grad_cam, hires_cam, saliency, deconvnet, guided_backprop, lrp, deep_lift):
         method(model, images)
+    lrp(model, images, rule="gamma")
+    smooth_grad(model, images, samples=2)
+    integrated_gradients(model, images, steps=2)
+    expected_gradients(model, images, references=images, samples=2)
+    occlusion(model, images, patch=2)
+    rise(model, images, masks=3)
     for method in (grad_cam, saliency):
         method(model, images, score="probability")
 
