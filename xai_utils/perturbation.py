@@ -7,26 +7,21 @@ time, RISE random halves of the image.
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _incremental, scores
+from ._black_box import BlackBox, Images, Target, is_keras, prepared, untouched
+from ._occluders import Occluder, filler
 from .scores import Score
 
 if TYPE_CHECKING:
     import keras
 
-Images = NDArray[np.float32]
-BlackBox = Callable[[Images], ArrayLike]  # images (N, H, W, C) -> scores (N, classes)
-Target = int | ArrayLike | None
 Pair = tuple[int, int]
 Sides = int | tuple[int, int]
-Occluder = Literal["black", "mean", "blur", "inpaint"]
-OCCLUDERS = "'black', 'mean', 'blur', 'inpaint', a number or an image"
 
 
 def occlusion(
@@ -79,7 +74,7 @@ def occlusion(
     Source: Zeiler & Fergus 2014, "Visualizing and understanding convolutional networks" (2013 on
     arXiv), section 4.2.
     """
-    x, look = _prepared(model, images, score, batch_size, "occlusion")
+    x, look = prepared(model, images, score, batch_size, "occlusion")
     if not (incremental is None or isinstance(incremental, bool)):
         raise ValueError(f"incremental {incremental!r}; expected None, True or False")
     size = x.shape[1:3]
@@ -88,8 +83,8 @@ def occlusion(
     steps = _sides("stride", half if stride is None else stride, (high, wide))
     tops, lefts = (_starts(*of) for of in zip(size, (high, wide), steps, strict=True))
     corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    fill = _filler(occluder, x, (high, wide))
-    clean, classes = _untouched(look, x, target)
+    fill = filler(occluder, x, (high, wide))
+    clean, classes = untouched(look, x, target)
 
     def covered(n: Any, w: Any) -> Images:
         copies = x[n]
@@ -98,7 +93,7 @@ def occlusion(
         return copies
 
     plan = None
-    if incremental is not False and _is_keras(model):
+    if incremental is not False and is_keras(model):
         plan = _incremental.plan(model, x.shape[1:], (high, wide))
     if plan is not None:
         batches = _incremental.occluded(
@@ -163,12 +158,12 @@ def rise(
     Source: Petsiuk, Das & Saenko 2018, "RISE: randomized input sampling for explanation of
     black-box models", eq. 6 and section 3.2.
     """
-    x, look = _prepared(model, images, score, batch_size, "rise")
+    x, look = prepared(model, images, score, batch_size, "rise")
     masks, size = scores.check_count("masks", masks), x.shape[1:3]
     cell = _sides("cell", tuple(-(-side // 7) for side in size) if cell is None else cell, size)
     if not (isinstance(keep, int | float | np.number) and 0 < keep <= 1):
         raise ValueError(f"keep {keep!r}; expected a probability above 0, at most 1")
-    classes = _untouched(look, x, target)[1]
+    classes = untouched(look, x, target)[1]
 
     @functools.lru_cache(maxsize=1)  # a batch's masks are read twice
     def drawn(first: int, last: int) -> Images:
@@ -248,181 +243,3 @@ def _sides(name: str, given: Any, most: Pair) -> Pair:
             raise ValueError(f"stride {given!r} is larger than the patch {most}: it skips pixels")
         raise ValueError(f"{name} {given!r} is larger than the image {most}")
     return int(pair[0]), int(pair[1])
-
-
-# --- occluders -----------------------------------------------------------------------------------
-
-
-def _filler(occluder: Any, images: Images, patch: Pair) -> _incremental.Fill:
-    """What covers a patch: a function of the image's number and the window's corner."""
-    high, wide = patch
-    if isinstance(occluder, str):
-        if occluder == "inpaint":
-            return _inpainter(images, patch)
-        if occluder not in ("black", "mean", "blur"):
-            raise ValueError(f"occluder {occluder!r}; expected {OCCLUDERS}")
-
-    @functools.lru_cache(maxsize=1)  # windows come image by image
-    def cover(k: int) -> Any:
-        if isinstance(occluder, str) and occluder == "mean":
-            return np.broadcast_to(images[k].mean(axis=(0, 1)), images.shape[1:])
-        if isinstance(occluder, str) and occluder == "blur":
-            return _blurred(images[k], max(patch) / 2)
-        return constant[k]
-
-    constant = _given(0.0 if isinstance(occluder, str) else occluder, images)
-    return lambda k, top, left: cover(k)[top : top + high, left : left + wide]
-
-
-def _given(occluder: Any, images: Images) -> Images:
-    """A number, an image or one for each image as one for each, without a copy of it."""
-    values: Any = np.asarray(occluder)
-    if values.dtype.kind not in "fiu" or values.shape not in ((), images.shape[1:], images.shape):
-        raise ValueError(
-            f"occluder of dtype {values.dtype} and shape {values.shape}; expected {OCCLUDERS}: "
-            f"{images.shape[1:]}, or {images.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise ValueError("NaN or infinity in the occluder; remove or repair it")
-    return np.broadcast_to(values.astype(np.float32), images.shape)
-
-
-def _blurred(image: Images, sigma: float) -> Images:
-    import cv2
-
-    return np.reshape(cv2.GaussianBlur(image, (0, 0), sigma), image.shape).astype(np.float32)
-
-
-def _inpainter(images: Images, patch: Pair, radius: int = 3) -> _incremental.Fill:
-    """Telea's in-painting by OpenCV, which knows 8-bit images of one or three channels only."""
-    import cv2
-
-    if images.shape[-1] not in (1, 3) or patch == images.shape[1:3]:
-        raise ValueError(
-            f"occluder 'inpaint' with a patch of {patch} on images {images.shape[1:]}; OpenCV "
-            f"paints 1 or 3 channels, and from what the patch leaves of the image"
-        )
-    margin = 3 * radius  # what lies farther away takes no part
-
-    @functools.lru_cache(maxsize=1)
-    def in_steps(k: int) -> tuple[Any, float, float]:
-        low, span = float(images[k].min()), float(np.ptp(images[k])) or 1.0
-        return np.rint((images[k] - low) * (255 / span)).astype(np.uint8), low, span
-
-    def fill(k: int, top: int, left: int) -> Any:
-        steps, low, span = in_steps(k)
-        y, x = max(top - margin, 0), max(left - margin, 0)
-        near = steps[y : top + patch[0] + margin, x : left + patch[1] + margin]
-        inside = slice(top - y, top - y + patch[0]), slice(left - x, left - x + patch[1])
-        hole = np.zeros(near.shape[:2], np.uint8)
-        hole[inside] = 1
-        painted = cv2.inpaint(near, hole, radius, cv2.INPAINT_TELEA).reshape(near.shape)
-        return painted[inside].astype(np.float32) * (span / 255) + low
-
-    return fill
-
-
-# --- the black box -------------------------------------------------------------------------------
-
-
-class _Scores(NamedTuple):
-    """What a callable gave, read as a tensor is."""
-
-    values: NDArray[np.float32]
-
-    def numpy(self) -> NDArray[np.float32]:
-        return self.values
-
-
-class _Look(NamedTuple):
-    """A model or callable as a black box: images to something whose ``numpy()`` is scores."""
-
-    name: str
-    function: Callable[[Images], Any]
-    batch_size: int
-    what: str
-
-    def over(
-        self, rows: Callable[[NDArray[np.intp]], Images], total: int
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Scores ``(rows, classes)`` of ``total`` images that ``rows`` makes batch by batch."""
-        return scores.in_batches(
-            self.function, lambda index: (rows(index),), total, self.batch_size, self.what
-        )
-
-
-def _prepared(
-    model: Any, images: ArrayLike, score: Score, batch_size: int | None, what: str
-) -> tuple[Images, _Look]:
-    """Checked images, and the model behind one face, whatever it is."""
-    if _is_keras(model):
-        x = scores.prepare(model, images, None, score)[0]
-        if x.ndim != 4:
-            raise ValueError(f"images of shape {x.shape}; expected (N, H, W, C)")
-        step = scores.compiled(
-            model,
-            ("all scores", score),
-            lambda model, x, _: _incremental.read(scores.trace(model, x).logits, score),
-        )
-        name, function = repr(model.name), lambda x: step(x, np.zeros(len(x), np.int32))
-    elif callable(model):
-        x = _checked(images)
-        if score != "logit":
-            raise ValueError(
-                f"score {score!r} with a callable: what it gives is taken as it is; leave 'logit'"
-            )
-        name = repr(getattr(model, "__name__", type(model).__name__))
-        function = _called(model, name)
-    else:
-        raise TypeError(f"expected a Keras model or a callable, got {type(model).__name__}")
-    size = scores.default_batch(x.shape[1:]) if batch_size is None else batch_size
-    return x, _Look(name, function, scores.check_count("batch_size", size), what)
-
-
-def _is_keras(model: Any) -> bool:
-    keras = sys.modules.get("keras")  # a callable needs no TensorFlow
-    return keras is not None and isinstance(model, keras.Model)
-
-
-def _called(model: BlackBox, name: str) -> Callable[[Images], _Scores]:
-    """The callable, with what it gives checked."""
-    classes: list[int] = []
-
-    def function(x: Images) -> _Scores:
-        found = np.asarray(model(x))
-        fits = found.ndim == 2 and len(found) == len(x) and found.dtype.kind in "fiu"
-        if not fits or found.shape[1:] != tuple(classes or found.shape[1:]):
-            raise ValueError(
-                f"{name} gives {found.dtype} of shape {found.shape} for {len(x)} images; expected "
-                f"numbers ({len(x)}, classes), one row of scores for each image"
-            )
-        classes[:] = found.shape[1:]
-        if not np.isfinite(found).all():
-            raise ValueError(f"NaN or infinity in the scores that {name} gives")
-        return _Scores(found.astype(np.float32, copy=False))
-
-    return function
-
-
-def _checked(images: ArrayLike) -> Images:
-    """Images for a callable, of which no shape is known: any ``(N, H, W, C)``."""
-    x = np.asarray(images)
-    if x.ndim != 4 or x.size == 0:
-        hint = "; add the batch axis: image[None]" if x.ndim == 3 else ""
-        raise ValueError(f"images of shape {x.shape}; expected (N, H, W, C), not empty{hint}")
-    if x.dtype.kind != "f":
-        raise ValueError(f"images of dtype {x.dtype}; expected floats in the model's scale")
-    if not np.isfinite(x).all():
-        raise ValueError("NaN or infinity in the images; remove or repair them")
-    return x.astype(np.float32, copy=False)
-
-
-def _untouched(
-    look: _Look, x: Images, target: Target
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The score of each image as it is, and the explained class: ``(N,)`` each."""
-    found = np.concatenate([values for _, values in look.over(lambda n: x[n], len(x))])
-    classes = scores.check_target(target, len(x), found.shape[1])
-    if target is None:
-        classes = found.argmax(axis=1).astype(np.int32)
-    return found[np.arange(len(x)), classes], classes

@@ -24,7 +24,16 @@ FLOORS = [
     {"scores", "_engine", "_graph"},
     {
         *("gradients", "backprop", "_reverse", "_rules", "_rescale"),
-        *("perturbation", "_incremental", "cam", "optimization", "tabular", "prototypes"),
+        *(
+            "perturbation",
+            "_black_box",
+            "_incremental",
+            "_occluders",
+            "cam",
+            "optimization",
+            "tabular",
+            "prototypes",
+        ),
     },
     {"plots", "_alt_text", "_colours", "_drawing", "_layout", "metrics", "distributed"},
     {"__main__"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from networks import FORMS, SHAPE, flat_layers, functional, layers, seeded, tf
-from xai_utils import _engine, perturbation, scores
+from xai_utils import _engine, _occluders, perturbation, scores
 from xai_utils.perturbation import occlusion, rise, rise_masks
 
 RNG = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def test_black_mean_and_blur_by_loops() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_inpainting_is_opencvs_of_the_whole_image(channels: int) -> None:
     x = np.stack([cv2.resize(RNG.random((9, 9, 3), np.float32), (60, 50))])[..., :channels] * 4 - 1
-    fill = perturbation._filler("inpaint", x, (12, 7))
+    fill = _occluders.filler("inpaint", x, (12, 7))
     for top, left in [(0, 0), (20, 30), (38, 53), (0, 53), (17, 1)]:
         hole = np.zeros((50, 60), np.uint8)
         hole[top : top + 12, left : left + 7] = 1
@@ -145,7 +145,7 @@ def test_inpainting_looks_at_the_border_only_and_guesses_a_smooth_picture() -> N
     x = np.broadcast_to(np.linspace(0, 1, 40, dtype=np.float32)[None, :, None], (1, 40, 40, 1))
     spoilt = x.copy()
     spoilt[0, 10:16, 10:16] = 0
-    fills = [perturbation._filler("inpaint", image, (6, 6))(0, 10, 10) for image in (x, spoilt)]
+    fills = [_occluders.filler("inpaint", image, (6, 6))(0, 10, 10) for image in (x, spoilt)]
     np.testing.assert_array_equal(*fills)
     assert np.abs(fills[0] - x[0, 10:16, 10:16]).max() < 0.06
 
