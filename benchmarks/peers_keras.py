@@ -40,7 +40,8 @@ def _xplique(name: str, gradient: bool = True, **renamed: str) -> Callable[[Item
         from xplique import attributions
 
         model, images, target = _inputs(item)
-        more = {theirs: item.parameters[own] for own, theirs in renamed.items()}
+        given = item.parameters
+        more = {theirs: given[own] for own, theirs in renamed.items() if own in given}
         if gradient:
             more["reducer"] = None
         explainer = getattr(attributions, name)(model, batch_size=BATCH, **more)
@@ -156,7 +157,7 @@ ENTRIES: dict[str, dict[str, Callable[[Item], Work]]] = {
     "xplique": {
         "saliency": _xplique("Saliency"),
         "input_x_gradient": _xplique("GradientInput"),
-        "smooth_grad": _xplique("SmoothGrad", samples="nb_samples"),
+        "smooth_grad": _xplique("SmoothGrad", samples="nb_samples", noise="noise"),
         "integrated_gradients": _xplique("IntegratedGradients", steps="steps"),
         "occlusion": _xplique("Occlusion", False, patch="patch_size", stride="patch_stride"),
         "rise": _xplique("Rise", False, masks="nb_samples"),

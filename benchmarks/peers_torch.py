@@ -141,13 +141,15 @@ def _grad_cam(model: Any, x: Any, target: Any, item: Item) -> Any:
 
 
 def _lrp(model: Any, x: Any, target: Any, item: Item) -> Any:
-    """Epsilon (default as ours), or alpha 1, beta 0; max pooling hands all to the maximum."""
+    """Epsilon, alpha 1 beta 0, or the latter without biases; pooling hands all to the maximum."""
+    rule = item.parameters["rule"]
     for layer in model:
         if isinstance(layer, nn.MaxPool2d):
             layer.rule = EpsilonRule()  # 1e-9
+        elif rule == "epsilon" and not isinstance(layer, nn.ReLU):
+            layer.rule = EpsilonRule(item.parameters.get("epsilon", 0.001))
         elif not isinstance(layer, nn.ReLU):
-            epsilon = EpsilonRule(item.parameters.get("epsilon", 0.001))
-            layer.rule = epsilon if item.parameters["rule"] == "epsilon" else Alpha1_Beta0_Rule()
+            layer.rule = Alpha1_Beta0_Rule(set_bias_to_zero=rule == "z+")
     return attr.LRP(model).attribute(x, target=target)
 
 

@@ -43,7 +43,9 @@ TRUNKS: dict[str, Any] = {
     "stride valid": lambda: [conv(3, 2, "valid"), conv(2, 2, "valid"), conv(2)],
     "stride skips cells": lambda: [conv(1, 2), conv(2, 3, "valid"), conv(3)],
     "stride skips cells same": lambda: [conv(2, 3), layers.MaxPooling2D(1, 2), conv(3)],
-    "padded max pooling": lambda: [conv(3), layers.MaxPooling2D(3, 2, padding="same"), conv(3)],
+    "padded max pooling": lambda: [  # of negative numbers: zeros around them would win
+        CONV(3, 3, padding="same"), layers.MaxPooling2D(3, 2, padding="same"), conv(3),
+    ],
     "overlapping pooling": lambda: [conv(3), layers.MaxPooling2D(3, 1), layers.MaxPooling2D(3, 2)],
     "average pooling": lambda: [conv(3), layers.AveragePooling2D(2), conv(3)],
     "padded average pooling": lambda: [
@@ -87,10 +89,10 @@ def random_norms(model: Any) -> Any:
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_every_trunk_patch_and_stride(trunk: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_incremental, "WORTH", 1.0)  # boxes as long as there are any
-    x = RNG.random((2, 19, 22, 2), np.float32)
+    x = RNG.random((2, 19, 16, 2), np.float32)
     model = random_norms(functional([*TRUNKS[trunk](), *head()], x.shape[1:]))
     assert _incremental.plan(model, x.shape[1:], (1, 1)) is not None
-    for patch, stride in [(1, 1), ((5, 3), (2, 3)), ((2, 11), (2, 7)), (19, 19), ((19, 22), 1)]:
+    for patch, stride in [(1, 1), ((5, 4), (2, 3)), ((19, 7), (19, 5))]:
         agree(model, x, patch, stride)
 
 
@@ -124,7 +126,7 @@ def test_every_occluder_and_score(score: str, occluder: Any, flat: Any, images: 
     agree(flat, images, 3, 1, must=True, occluder=occluder, score=score)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 5, 36, 50, 72, 500])
+@pytest.mark.parametrize("batch_size", [1, 5, 36, 50, 72, 500])
 def test_every_batch_size(batch_size: int, flat: Any, images: np.ndarray) -> None:
     agree(flat, images, 3, 1, must=True, batch_size=batch_size)  # 36 windows of each image
 
