@@ -72,6 +72,7 @@ def prepared(
 
 
 def is_keras(model: Any) -> bool:
+    """Whether this is a Keras model; Keras is not imported to find out."""
     keras = sys.modules.get("keras")  # a callable needs no TensorFlow
     return keras is not None and isinstance(model, keras.Model)
 
