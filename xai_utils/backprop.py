@@ -93,8 +93,8 @@ def guided_backprop(
 ) -> Images:
     """The gradient with every negative signal cut at each ReLU: gradient and deconvnet together.
 
-    At a ReLU ``g_in = max(g_out, 0) [z > 0]``; elsewhere as the gradient.  Sharp, and nearly the
-    same for every class and for random weights (Adebayo et al. 2018): a picture of edges.
+    At a ReLU ``g_in = max(g_out, 0) [z > 0]``; elsewhere as the gradient.  Sharp, but it
+    changes little with the class, or with random weights in the upper layers (Adebayo et al. 2018).
 
     Arguments, result and errors as for `deconvnet`.
 
