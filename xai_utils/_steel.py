@@ -23,7 +23,8 @@ def _texture(rng: np.random.Generator, size: int, across: float, down: float) ->
     smooth = cv2.GaussianBlur(white, (0, 0), sigmaX=across / dx, sigmaY=down / dy)
     if dx * dy > 1:
         smooth = cv2.resize(smooth, (size, size), interpolation=cv2.INTER_CUBIC)
-    return np.asarray((smooth - smooth.mean()) / smooth.std())
+    centred = np.asarray(smooth, np.float32) - smooth.mean()
+    return np.asarray(centred / np.sqrt((centred * centred).mean()))
 
 
 def _step(x: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -71,9 +72,10 @@ def _crazing(rng: np.random.Generator, size: int) -> np.ndarray:
     paths = rng.uniform(-0.15, 1.05, (count, 1, 2)) * size + u * np.cumsum(walk, axis=1)
     lines = np.zeros((2 * size, 2 * size), np.uint8)  # drawn twice as large for lines below a pixel
     lengths, widths = rng.integers(6, steps, count), rng.choice([1, 2, 2, 3], count)
-    for path, length, width in zip(paths, lengths, widths, strict=True):
-        points = np.asarray(path[:length] * 16, np.int32)
-        cv2.polylines(lines, [points], False, 255, max(1, round(width * u)), cv2.LINE_AA, shift=3)
+    points = (paths * 16).astype(np.int32)
+    for path, length, width in zip(points, lengths.tolist(), widths.tolist(), strict=True):
+        thick = max(1, round(width * u))
+        cv2.polylines(lines, [path[:length]], False, 255, thick, cv2.LINE_AA, shift=3)
     fine = cv2.resize(lines, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     strength = _step(_texture(rng, size, 8 * u, 5 * u), -1.2, 1.2)
     rough = 1 + 0.3 * _texture(rng, size, 0.8, 0.8)
@@ -115,12 +117,11 @@ def _pitted_surface(rng: np.random.Generator, size: int) -> np.ndarray:
     places = np.where(loose, rng.random((count, 2)), crowd + spread) * size
     radii = np.exp(rng.normal(np.log(rng.uniform(0.8, 1.5)), 0.4, count)) * u
     pits = np.zeros((size, size), np.uint8)
-    for place, radius, long, depth in zip(
-        places, radii, rng.uniform(1, 1.8, count), rng.integers(120, 256, count), strict=True
-    ):
-        centre = [round(8 * p) for p in place]
-        axes = [round(8 * radius), round(8 * radius * long)]
-        cv2.ellipse(pits, centre, axes, 0, 0, 360, int(depth), -1, cv2.LINE_AA, shift=3)
+    longs, depths = rng.uniform(1, 1.8, count), rng.integers(120, 256, count)
+    centres = np.rint(8 * places).astype(int).tolist()
+    axes = np.rint(np.stack([8 * radii, 8 * radii * longs], axis=1)).astype(int).tolist()
+    for centre, axis, depth in zip(centres, axes, depths.tolist(), strict=True):
+        cv2.ellipse(pits, centre, axis, 0, 0, 360, depth, -1, cv2.LINE_AA, shift=3)
     soft = cv2.GaussianBlur(pits, (0, 0), 0.7 * u).astype(np.float32) / 255
     return 1 - rng.uniform(0.3, 0.6) * soft
 

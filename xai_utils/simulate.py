@@ -14,7 +14,8 @@ class, so an explanation that points outside the mask is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,15 +106,17 @@ def synthetic_steel(
     images = np.empty((len(labels), size, size), np.uint8)
     masks = np.empty(images.shape, bool)
     planted = None if shortcut is None else np.zeros(images.shape, bool)
-    for i, label in enumerate(labels.tolist()):
-        index = 6 * (i % n_per_class) + label  # no two plates share a ground
-        plate = draw_plate(label, index, seed, size=size)
-        images[i], masks[i] = plate.image, plate.mask
-        if planted is not None and shortcut is not None:
-            rng = _stream(seed, index, _SHORTCUT)
-            if rng.random() < rates[label]:
-                images[i], planted[i] = _SHORTCUTS[shortcut](images[i], rng)
-    return SyntheticSteel(images, labels, masks, tuple(map(mask_boxes, masks)), planted)
+    with _one_thread():
+        for i, label in enumerate(labels.tolist()):
+            index = 6 * (i % n_per_class) + label  # no two plates share a ground
+            plate = draw_plate(label, index, seed, size=size)
+            images[i], masks[i] = plate.image, plate.mask
+            if planted is not None and shortcut is not None:
+                rng = _stream(seed, index, _SHORTCUT)
+                if rng.random() < rates[label]:
+                    images[i], planted[i] = _SHORTCUTS[shortcut](images[i], rng)
+        boxes = tuple(map(mask_boxes, masks))
+    return SyntheticSteel(images, labels, masks, boxes, planted)
 
 
 def draw_plate(label: int | str, index: int = 0, seed: int = 0, *, size: int = 200) -> Plate:
@@ -177,6 +180,20 @@ def mask_boxes(mask: np.ndarray) -> np.ndarray:
 
 
 # ---- streams, grey levels, groups -------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """OpenCV on one thread: sharing out so small a picture takes longer than drawing it."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
 
 _GROUND, _DEFECT, _SHORTCUT = range(3)
 
