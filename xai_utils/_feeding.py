@@ -27,7 +27,9 @@ def training_batches(part: ImageDataset, recipe: Recipe, seed: int) -> Any:
             batch = images[chosen]
             if recipe.crop is not None:
                 batch = _windows(batch, recipe.crop, rng)
-            yield (_jitter(batch, rng) if recipe.augment else batch), labels[chosen]
+            if recipe.jitter is not None:
+                batch = _jittered(batch, recipe.jitter, rng)
+            yield batch, labels[chosen]
 
     side = images.shape[1:3] if recipe.crop is None else (recipe.crop, recipe.crop)
     return _stream(epoch, (*side, images.shape[3]), len(labels), recipe.batch_size)
@@ -72,11 +74,14 @@ def _windows(
     return np.stack([image[y : y + side, x : x + side] for image, y, x in corners])
 
 
-def _jitter(batch: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Flips and another brightness and contrast for each image."""
+def _jittered(
+    batch: NDArray[np.float32], jitter: tuple[float, float], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Flips and another contrast and brightness for each image."""
     for axis in (1, 2):
         flip = rng.random(len(batch)) < 0.5
         batch[flip] = np.flip(batch[flip], axis=axis)
-    gain, shift = rng.uniform(0.9, 1.1, len(batch)), rng.uniform(-0.08, 0.08, len(batch))
-    jittered = (batch - 0.5) * gain[:, None, None, None] + 0.5 + shift[:, None, None, None]
-    return np.clip(jittered, 0, 1).astype(np.float32)
+    contrast, brightness = jitter
+    gain = rng.uniform(1 - contrast, 1 + contrast, (len(batch), 1, 1, 1))
+    shift = rng.uniform(-brightness, brightness, (len(batch), 1, 1, 1))
+    return np.clip((batch - 0.5) * gain + 0.5 + shift, 0, 1).astype(np.float32)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """One layer applied once: what went in, what came out."""
+    """One layer applied once: what went in, what came out, and what else it was given by name."""
 
     layer: Any
     inputs: Any
     output: Any
+    named: dict[str, Any]
 
 
 class Trace(NamedTuple):
@@ -83,7 +84,7 @@ def _run(model: Any, x: Any, calls: list[Call], apply: Apply | None, strip: bool
                 output = function(*args, **kwargs)
             else:
                 output = apply(layer, lambda *inputs: function(*inputs, **kwargs), *args)
-            calls.append(Call(layer, args[0] if len(args) == 1 else args, output))
+            calls.append(Call(layer, args[0] if len(args) == 1 else args, output, kwargs))
             return output
 
         return call

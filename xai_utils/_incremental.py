@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[int, int]
 Rows = NDArray[np.intp]
-Fill = Callable[[int, int, int], Any]  # fill(image, top, left): what covers the patch there
+Cover = Callable[[int, int], Any]  # cover(image, window): what lies on the patch there
 WORTH = 0.6  # a box that is a larger share of its map saves nothing: computed whole from there on
 CONVOLUTIONS = {"Conv2D", "DepthwiseConv2D"}
 POOLINGS = {"MaxPooling2D", "AveragePooling2D"}
@@ -89,7 +89,8 @@ def _blocks(model: keras.Model, shape: tuple[int, ...]) -> list[Block]:
     tf.function(
         lambda x: calls.extend(scores.trace(model, x).calls), autograph=False
     ).get_concrete_function(tf.TensorSpec([1, *shape], tf.float32))
-    read = [id(x) for c in calls if c.output is not c.inputs for x in tf.nest.flatten(c.inputs)]
+    given = ([c.inputs, *c.named.values()] for c in calls if c.output is not c.inputs)
+    read = [id(x) for x in tf.nest.flatten(list(given))]
     blocks: list[Block] = []
     for number, (call, following) in enumerate(itertools.pairwise(calls)):
         # What is read twice, as on a skip connection, must be whole for its second reader.
@@ -178,7 +179,7 @@ def occluded(
     model: keras.Model,
     plan: Plan,
     images: NDArray[np.float32],
-    fill: Fill,
+    cover: Cover,
     corners: Rows,
     patch: Pair,
     score: scores.Score,
@@ -191,7 +192,7 @@ def occluded(
 
     Args:
         images: ``(N, H, W, C)``, checked.
-        fill: ``fill(image, top, left)`` is what covers the patch, ``(h, w, C)``.
+        cover: ``cover(image, window)`` is what lies on the patch, ``(h, w, C)``.
         corners: ``(windows, 2)``, top and left of each window.
     """
     import tensorflow as tf
@@ -214,7 +215,7 @@ def occluded(
         own = images[n[0] : n[-1] + 1]
         if held[0] != n[0]:
             held = (int(n[0]), clean_maps(own, np.zeros(len(own), np.int32)))
-        covers = np.stack([fill(k, *corners[i]) for k, i in zip(n, w, strict=True)])
+        covers = np.stack([cover(k, i) for k, i in zip(n, w, strict=True)])
         return own, (n - n[0]).astype(np.int32), corners[w].astype(np.int32), covers, *held[1]
 
     batches = scores.in_batches(function, rows, len(images) * per_image, size, "occlusion")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._incremental import Fill, Pair
+from ._incremental import Pair
 
 Images = NDArray[np.float32]
+Fill = Callable[[int, int, int], Any]  # fill(image, top, left): what covers the patch there
 Occluder = Literal["black", "mean", "blur", "inpaint"]
 OCCLUDERS = "'black', 'mean', 'blur', 'inpaint', a number or an image"
 

@@ -196,7 +196,7 @@ def lrp(
     Source: Bach et al. 2015, "On pixel-wise explanations", eq. 56 (0), 58 (epsilon) and 60
     (alpha-beta); Montavon et al. 2019, "Layer-wise relevance propagation: an overview", section
     10.2 and 10.3 (gamma, flat); Montavon et al. 2017, "Explaining nonlinear classification
-    decisions with deep Taylor decomposition", section 4 (w2, z+, zB).
+    decisions with deep Taylor decomposition" (w2, z+, zB: its rules for one layer).
     """
     settings = _rules.settings(model, rule, input_rule, epsilon, alpha, beta, gamma, low, high)
     _rules.check_range(images, settings)
@@ -224,7 +224,7 @@ def deep_taylor(
     Arguments, result and errors as for `lrp`.
 
     Source: Montavon et al. 2017, "Explaining nonlinear classification decisions with deep Taylor
-    decomposition", sections 4 and 5.
+    decomposition": its rules for one layer, applied to one layer after the other.
     """
     return lrp(
         *(model, images, target),

@@ -7,7 +7,7 @@ time, RISE random halves of the image.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,7 +40,8 @@ def occlusion(
 
     ``A[p] = mean over the windows w that cover pixel p of f(x) - f(x occluded in w)``, signed:
     positive where the patch speaks for the class.  Windows lie ``stride`` apart; the last one of
-    a row or column is moved to the border, so every pixel is covered.
+    a row or column is moved to the border, so every pixel is covered.  A cover that equals what it
+    covers lowers the score by exactly zero.
 
     A covered patch leaves the data that the model knows, and each occluder leaves it differently:
     compare them before you believe one.
@@ -77,46 +78,43 @@ def occlusion(
     x, look = prepared(model, images, score, batch_size, "occlusion")
     if not (incremental is None or isinstance(incremental, bool)):
         raise ValueError(f"incremental {incremental!r}; expected None, True or False")
-    size = x.shape[1:3]
-    high, wide = _sides("patch", patch, size)
-    half = (max(high // 2, 1), max(wide // 2, 1))
-    steps = _sides("stride", half if stride is None else stride, (high, wide))
-    tops, lefts = (_starts(*of) for of in zip(size, (high, wide), steps, strict=True))
-    corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
-    fill = filler(occluder, x, (high, wide))
-    clean, classes = untouched(look, x, target)
-
-    def covered(n: Any, w: Any) -> Images:
-        copies = x[n]
-        for copy, k, (top, left) in zip(copies, n, corners[w], strict=True):
-            copy[top : top + high, left : left + wide] = fill(k, top, left)
-        return copies
-
+    windows = _windows(x.shape[1:3], patch, stride)
     plan = None
     if incremental is not False and is_keras(model):
-        plan = _incremental.plan(model, x.shape[1:], (high, wide))
-    if plan is not None:
-        batches = _incremental.occluded(
-            model, plan, x, fill, corners, (high, wide), score, batch_size
-        )
-    elif incremental:
+        plan = _incremental.plan(model, x.shape[1:], windows.patch)
+    if incremental and plan is None:
         raise ValueError(
             f"incremental=True: {look.name} does not begin with a chain of convolutions and "
-            f"poolings, or a patch of {(high, wide)} changes nearly all of it; leave it at None"
+            f"poolings, or a patch of {windows.patch} changes nearly all of it; leave it at None"
+        )
+    fill = filler(occluder, x, windows.patch)
+    clean, classes = untouched(look, x, target)
+    count = len(windows.corners)
+    fall, same = np.empty((len(x), count)), np.zeros((len(x), count), bool)
+
+    def cover(n: int, w: int) -> Any:
+        painted = fill(n, *windows.corners[w])
+        same[n, w] = (painted == x[n][windows.place(w)]).all()
+        return painted
+
+    def covered(row: Any) -> Images:
+        copies = x[row // count]
+        for copy, n, w in zip(copies, *np.divmod(row, count), strict=True):
+            copy[windows.place(w)] = cover(n, w)
+        return copies
+
+    if plan is not None:
+        batches = _incremental.occluded(
+            model, plan, x, cover, windows.corners, windows.patch, score, batch_size
         )
     else:
-        look_at = look.over(
-            lambda row: covered(*np.divmod(row, len(corners))), len(x) * len(corners)
-        )
-        batches = ((*np.divmod(row, len(corners)), found) for row, found in look_at)
-    fall = np.empty((len(x), len(corners)))
+        looked = look.over(covered, len(x) * count)
+        batches = ((*np.divmod(row, count), found) for row, found in looked)
     for n, w, found in batches:
         fall[n, w] = clean[n] - found[np.arange(len(n)), classes[n]]
+    fall[same] = 0  # rounding differs from batch to batch
     scores.check_finite(fall, "occlusion", look.name)
-    # Which windows cover a pixel is a product: those of its row times those of its column.
-    rows, columns = _covers(tops, high, size[0]), _covers(lefts, wide, size[1])
-    total = rows.T @ fall.reshape(len(x), len(tops), len(lefts)) @ columns
-    return (total / np.outer(rows.sum(axis=0), columns.sum(axis=0))).astype(np.float32)
+    return windows.mean_at_pixels(fall).astype(np.float32)
 
 
 def rise(
@@ -216,6 +214,40 @@ def _bilinear(shift: Any, cells: int, side: int, enlarged: int) -> Images:
     place = (np.arange(side) + shift[:, None] + 0.5) * cells / enlarged - 0.5
     distance = np.abs(place.clip(0, cells - 1)[..., None] - np.arange(cells))
     return (1 - distance).clip(min=0).astype(np.float32)
+
+
+class _Windows(NamedTuple):
+    """Where the patches lie on an image: a grid of rows that start at ``tops``, and columns."""
+
+    size: Pair
+    patch: Pair
+    tops: NDArray[np.intp]
+    lefts: NDArray[np.intp]
+    corners: NDArray[np.intp]  # (windows, 2), row by row
+
+    def place(self, window: int) -> tuple[slice, slice]:
+        (top, left), (high, wide) = self.corners[window], self.patch
+        return slice(top, top + high), slice(left, left + wide)
+
+    def mean_at_pixels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``(N, windows)`` to ``(N, H, W)``: the mean over the windows that cover a pixel.
+
+        Which windows cover a pixel is a product: those of its row times those of its column.
+        """
+        (high, wide), grid = self.patch, (len(self.tops), len(self.lefts))
+        rows = _covers(self.tops, high, self.size[0])
+        columns = _covers(self.lefts, wide, self.size[1])
+        total = rows.T @ values.reshape(-1, *grid) @ columns
+        return total / np.outer(rows.sum(axis=0), columns.sum(axis=0))
+
+
+def _windows(size: Pair, patch: Sides, stride: Sides | None) -> _Windows:
+    high, wide = _sides("patch", patch, size)
+    half = (max(high // 2, 1), max(wide // 2, 1))
+    steps = _sides("stride", half if stride is None else stride, (high, wide))
+    tops, lefts = (_starts(*of) for of in zip(size, (high, wide), steps, strict=True))
+    corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
+    return _Windows(size, (high, wide), tops, lefts, corners)
 
 
 def _starts(size: int, patch: int, stride: int) -> NDArray[np.intp]:

@@ -43,7 +43,8 @@ class Recipe:
         learning_rate: Adam's; with ``warmup`` it rises linearly for so many epochs and then falls
             to zero along a cosine, without it stays constant.
         batch_size: images a step.
-        augment: flips and brightness jitter.
+        jitter: flips, and how far contrast (as a factor from 1 - j to 1 + j) and brightness (added,
+            of a range of 1) may differ from picture to picture; None for pictures as they are.
         crop: side in pixels of the windows that are cut at random places in each epoch; None for
             the whole image.  Validation and test see whole images.
         best_epoch: keep the epoch with the lowest validation loss (else the last).
@@ -60,7 +61,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup: int = 0
     batch_size: int = 32
-    augment: bool = False
+    jitter: tuple[float, float] | None = None
     crop: int | None = None
     best_epoch: bool = False
     start: str | None = None
@@ -73,7 +74,7 @@ def _random_split() -> ImageDataset:
     return load_neu(split="random")
 
 
-_SCHEDULE: dict[str, Any] = {"warmup": 1, "augment": True, "best_epoch": True}
+_SCHEDULE: dict[str, Any] = {"warmup": 1, "jitter": (0.1, 0.08), "best_epoch": True}
 
 
 def _ours(data: Callable[[], ImageDataset], suffix: str = "", **changes: Any) -> dict[str, Recipe]:

@@ -179,6 +179,20 @@ def test_a_skip_connection_is_computed_whole(images: np.ndarray) -> None:
     agree(model, images, 2, 2)
 
 
+def test_what_is_read_by_name_is_computed_whole(images: np.ndarray) -> None:
+    class Gate(layers.Layer):
+        def call(self, x: Any, gate: Any = None) -> Any:
+            return x * keras.ops.mean(gate, axis=(1, 2), keepdims=True)
+
+    inputs = keras.Input((8, 8, 1))
+    a = CONV(3, 3, padding="same", activation="relu")(inputs)
+    b = CONV(3, 3, padding="same", activation="relu")(a)
+    end = layers.Dense(3)(layers.Flatten()(Gate()(b, gate=a)))
+    model = seeded(keras.Model(inputs, end))
+    agree(model, images, 2, 2)
+    assert _incremental.plan(model, (8, 8, 1), (1, 1)) is None
+
+
 def test_a_chain_before_a_skip_connection_is_used(images: np.ndarray) -> None:
     inputs = keras.Input((8, 8, 1))
     start = CONV(3, 3, padding="same", activation="relu")(inputs)

@@ -88,6 +88,20 @@ def test_covering_what_looks_the_same_changes_nothing(flat: Any) -> None:
     assert np.abs(occlusion(flat, constant, 0, patch=3)).max() > 0.01
 
 
+@INCREMENTAL
+@pytest.mark.parametrize("batch_size", [1, 5, None])
+def test_black_on_black_is_zero_to_the_last_bit(
+    batch_size: int | None, incremental: bool, flat: Any
+) -> None:
+    x = RNG.random((3, *SHAPE), np.float32) + 0.1
+    x[:, :, 4:] = 0
+    for occluder in ("black", x * 0):
+        options: Any = {"occluder": occluder, "incremental": incremental, "batch_size": batch_size}
+        result = occlusion(flat, x, 0, patch=2, stride=2, **options)
+        assert result[:, :, :4].any()
+        assert not result[:, :, 4:].any()
+
+
 def test_a_dead_network_gives_exact_zeros(images: np.ndarray) -> None:
     model = zero_classes(seeded(functional(gap_layers())))
     for choice in (True, False):
