@@ -34,6 +34,11 @@ class Settings(NamedTuple):
     low: tuple[float, ...]
     high: tuple[float, ...]
 
+    @property
+    def all_rules(self) -> set[str]:
+        """Of the general rule and those of single layers, without the image's."""
+        return {self.rule, *(name for _, name in self.by_layer)}
+
 
 class Amounts(NamedTuple):
     """Of one layer, ``(N,)`` each: relevance at its output, and what of it did not go on."""
@@ -136,15 +141,17 @@ def _layer(
         s = _divided(relevance, step.z, epsilon)
         received = [a * g for a, g in zip(step.inputs, _reverse.pull(step, s), strict=True)]
         return received, _total(bias * s), _total(relevance - step.z * s)
+    # Only these two rules, further up, give a share to a unit that is silent behind its ReLU.
+    positive = step.activation is not None and not settings.all_rules & {"flat", "w2"}
     spread = [
-        _spread(step, part, epsilon, step.z if name in ("0", "epsilon") else None)
+        _spread(step, part, epsilon, step.z if name in ("0", "epsilon") else None, positive)
         for part in _parts(step, relevance, name, settings, constant)
     ]
     received, bias, unplaced = (sum(amount) for amount in zip(*spread, strict=True))
     return [received], bias, unplaced
 
 
-def _spread(step: Step, part: Part, epsilon: float, z: Any) -> tuple[Any, Any, Any]:
+def _spread(step: Step, part: Part, epsilon: float, z: Any, positive: bool) -> tuple[Any, Any, Any]:
     """``R_j = sum_k z_jk s_k`` with ``s_k = R_k / (z_k + epsilon sign z_k)``, as four operations.
 
     Forward pass, division, backward pass, product (Montavon et al. 2019, section 10.2.2).  Where
@@ -158,7 +165,7 @@ def _spread(step: Step, part: Part, epsilon: float, z: Any) -> tuple[Any, Any, A
         tape.watch(factors)
         sums = tf.add_n([layer(a, kernel) for a, kernel in part.factors])
     z = sums + part.bias if z is None else z
-    s = _divided(part.share, z, epsilon)
+    s = _divided(part.share, z, epsilon, positive)
     c = tape.gradient(sums, factors, output_gradients=s)
     received = tf.add_n([a * g for a, g in zip(factors, c, strict=True)])
     return received, _total(part.bias * s), _total(part.share - z * s)
@@ -210,11 +217,16 @@ def _parts(step: Step, R: Any, name: str, settings: Settings, constant: Any) -> 
     return [Part(R, [(x - low, up(w)), (x - high, down(w))], 0.0)]
 
 
-def _divided(share: Any, z: Any, epsilon: float) -> Any:
-    """``share / (z + epsilon sign z)``, with sign 0 = 1; zero where the denominator is zero."""
+def _divided(share: Any, z: Any, epsilon: float, positive: bool = False) -> Any:
+    """``share / (z + epsilon sign z)``, with sign 0 = 1; zero where the denominator is zero.
+
+    ``positive`` says that the share is zero wherever ``z`` is below zero, which saves its sign.
+    """
     import tensorflow as tf
 
-    return tf.math.divide_no_nan(share, z + epsilon * tf.where(z < 0, -1.0, 1.0))
+    if epsilon:
+        z = z + epsilon if positive else tf.where(z < 0, z - epsilon, z + epsilon)
+    return tf.math.divide_no_nan(share, z)
 
 
 def _total(t: Any) -> Any:

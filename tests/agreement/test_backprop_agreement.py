@@ -136,6 +136,15 @@ def test_by_hand_maximum(image: list[int], baseline: list[int], expected: list[i
     np.testing.assert_array_equal(lrp(model, x, 0, rule="0").ravel(), winner * max(image))
 
 
+def test_a_silent_unit_that_flat_gave_a_share(three_neurons: Any) -> None:
+    # x = (1, 4): z = (-1, 4), h = (0, 4), f = -4 + 1 = -3, and flat gives R(h) = (-1.5, -1.5).
+    # epsilon 1.  h1: (2, -4) / -2 * -1.5 = (1.5, -3);  h2: (1, 4) / 5 * -1.5 = (-0.3, -1.2).
+    image = np.array([1, 4], np.float32).reshape(1, 1, 2, 1)
+    rule = {three_neurons.layers[-1].name: "flat"}
+    result = lrp(three_neurons, image, 0, rule=rule, epsilon=1.0)
+    np.testing.assert_allclose(result.ravel(), (1.2, -4.2), rtol=1e-5)
+
+
 # --- by NumPy ------------------------------------------------------------------------------------
 
 
