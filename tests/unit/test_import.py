@@ -19,7 +19,7 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
 FLOORS = [
     {"_quiet"},
     {"storage", "_archive", "_settings", "_transfer"},
-    {"datasets", "_readers", "_tables_and_photos", "simulate", "overlaps", "_steel"},
+    {"datasets", "_readers", "_tables_and_photos", "_production", "simulate", "overlaps", "_steel"},
     {"models", "training", "_feeding"},
     {"scores", "_engine", "_graph"},
     {
@@ -31,11 +31,20 @@ FLOORS = [
             "_occluders",
             "cam",
             "optimization",
-            "tabular",
             "prototypes",
         ),
+        *("tabular", "_frames", "_sensitivity", "shapley", "local_surrogates"),
     },
-    {"plots", "_alt_text", "_colours", "_drawing", "_layout", "metrics", "distributed"},
+    {
+        "plots",
+        "_alt_text",
+        "_colours",
+        "_drawing",
+        "_layout",
+        "metrics",
+        "method_map",
+        "distributed",
+    },
     {"__main__"},
 ]
 GROUND = FLOORS[0]
