@@ -1,10 +1,11 @@
 """Time every method against the floor under it and against other libraries; print one table.
 
-``python benchmarks/run.py [--quick] [--only METHOD ...] [--rounds N]`` (``make bench``).  The
-*floor* is what cannot be saved: as many bare passes through the network as the method needs, in one
-compiled function at the best batch size.  Ours, floor and peers take turns, so that a slow moment
-of the machine meets all of them, and each ratio is the median over the rounds of the ratio within
-a round.  A peer that is missing or breaks is named and does not stop the rest.
+``python benchmarks/run.py [--quick] [--ours] [--only METHOD ...] [--rounds N]`` (``make bench``).
+The *floor* is what cannot be saved: as many bare passes through the network as the method needs, in
+one compiled function at the best batch size.  Ours, floor and peers take turns, so that a slow
+moment of the machine meets all of them, and each ratio is the median over the rounds of the ratio
+within a round.  A peer that is missing or breaks is named and does not stop the rest; an interrupt
+prints what was measured until then.
 """
 
 from __future__ import annotations
@@ -137,6 +138,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--quick", action="store_true", help="little work, 2 rounds: does it run?")
     options.add_argument("--only", nargs="+", metavar="METHOD", help="these methods only")
+    options.add_argument("--ours", action="store_true", help="floor and ours, without the peers")
     options.add_argument("--rounds", type=int, help=f"rounds to take the median of ({ROUNDS})")
     options.add_argument("--json", type=Path, default=BUILD / "bench.json", help="where to write")
     chosen = options.parse_args()
@@ -146,10 +148,14 @@ def main() -> None:
     rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
 
     began = time.perf_counter()
-    workers, sources = start(PEERS)
+    workers, sources = start([] if chosen.ours else PEERS)
     lines = []
     for item in items:
-        line = measure(item.quick() if chosen.quick else item, workers, rounds)
+        try:
+            line = measure(item.quick() if chosen.quick else item, workers, rounds)
+        except KeyboardInterrupt:
+            print("stopped; what was measured until now:")
+            break
         lines.append(line)
         past = time.perf_counter() - began
         print(f"{past:5.0f} s  {item.name}", file=sys.stderr, flush=True)
