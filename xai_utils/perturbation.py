@@ -98,9 +98,11 @@ def occlusion(
         return painted
 
     def covered(row: Any) -> Images:
-        copies = x[row // count]
-        for copy, n, w in zip(copies, *np.divmod(row, count), strict=True):
-            copy[windows.place(w)] = cover(n, w)
+        n, w = np.divmod(row, count)
+        copies, (high, wide) = x[n], windows.patch
+        for copy, k, (top, left) in zip(copies, n, windows.corners[w], strict=True):
+            copy[top : top + high, left : left + wide] = fill(k, top, left)
+        same[n, w] = (copies == x[n]).all(axis=(1, 2, 3))
         return copies
 
     if plan is not None:
