@@ -101,6 +101,8 @@ def test_samples_are_what_is_asked_at_most() -> None:
     asked: list[Any] = []
     kernel_shap(lambda s: float(asked.append(s) or s.sum()), 30, samples=150)
     assert len(asked) <= 150 + 2
+    there = {tuple(s.tolist()) for s in asked}
+    assert all(tuple(not player for player in s) in there for s in there)  # with its complement
 
 
 def test_as_many_samples_as_coalitions_are_all_of_them() -> None:
