@@ -4,8 +4,7 @@
 The *floor* is what cannot be saved: as many bare passes through the network as the method needs, in
 one compiled function at the best batch size.  Ours, floor and peers take turns, so that a slow
 moment of the machine meets all of them, and each ratio is the median over the rounds of the ratio
-within a round.  A peer that is missing or breaks is named and does not stop the rest; an interrupt
-prints what was measured until then.
+within a round.  A peer that is missing or breaks is named and does not stop the rest.
 """
 
 from __future__ import annotations
@@ -151,11 +150,7 @@ def main() -> None:
     workers, sources = start([] if chosen.ours else PEERS)
     lines = []
     for item in items:
-        try:
-            line = measure(item.quick() if chosen.quick else item, workers, rounds)
-        except KeyboardInterrupt:
-            print("stopped; what was measured until now:")
-            break
+        line = measure(item.quick() if chosen.quick else item, workers, rounds)
         lines.append(line)
         past = time.perf_counter() - began
         print(f"{past:5.0f} s  {item.name}", file=sys.stderr, flush=True)
