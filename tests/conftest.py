@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture
+def nothing_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No mirror, an empty cache, no network."""
+    monkeypatch.delenv("XAI_DATA_DIR", raising=False)
+    monkeypatch.delenv("XAI_DATA", raising=False)
+    monkeypatch.setenv("XAI_OFFLINE", "1")
+    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -45,6 +45,17 @@ def check_frame(frame: Any, what: str = "frame") -> pd.DataFrame:
     return frame
 
 
+def check_rows(rows: Any, background: Any) -> None:
+    """Raise unless both are frames of numbers with the same columns in the same order."""
+    check_frame(rows, "row")
+    check_frame(background, "background")
+    if list(rows.columns) != list(background.columns):
+        raise ValueError(
+            f"the row has the columns {list(rows.columns)} and the background "
+            f"{list(background.columns)}; expected the same in the same order"
+        )
+
+
 def check_column(frame: pd.DataFrame, name: Any, what: str = "feature") -> None:
     """Raise, with the nearest names, if the frame has no such column."""
     if name in frame.columns:

@@ -2,15 +2,13 @@
 
 Perturb, ask, weight by nearness, fit.  What comes out depends on what is called near, and, because
 the neighbours are drawn by lot, on the seed: so both are parameters, and the spread over seeds is
-there on request.  This is the only module that imports ``lime``, which is no longer maintained.
+there on request.  The fitting is done by the package ``lime``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._black_box import BlackBox, Look, Target, prepared, untouched
 from ._frames import Floats, check_column, check_frame, check_varies, predictor
+from ._lime_package import fit_image, fit_row
 from .scores import Score, check_count
 
 if TYPE_CHECKING:
@@ -140,31 +139,23 @@ def lime_table(
     columns, train = list(background.columns), background.to_numpy(np.float64)
     for name in categorical:
         check_column(background, name, "categorical")
-    codes = [columns.index(name) for name in categorical]
-    width = _width(0.75 * math.sqrt(len(columns)) if kernel_width is None else kernel_width)
-    check_count("samples", samples)
 
-    def once(seed: int) -> tuple[Floats, float, float]:
-        with _quiet_lime() as lime:
-            explainer = lime.lime_tabular.LimeTabularExplainer(
-                train,
-                mode="regression",
-                categorical_features=codes,
-                discretize_continuous=discretise,
-                sample_around_instance=around == "row",
-                kernel_width=width,
-                feature_selection="none",
-                random_state=seed,
-            )
-            found = explainer.explain_instance(
-                row.to_numpy(np.float64)[0],
-                lambda z: f(pd.DataFrame(z, columns=background.columns)),
-                num_features=len(columns),
-                num_samples=samples,
-            )
-        return _by_index(found.local_exp[1]), float(found.score), float(found.local_pred[0])
+    def ask(z: Any) -> Floats:
+        return f(pd.DataFrame(z, columns=background.columns))
 
-    runs = [once(seed + k) for k in range(check_count("seeds", seeds))]
+    options: dict[str, Any] = {
+        "categorical_features": [columns.index(name) for name in categorical],
+        "discretize_continuous": discretise,
+        "sample_around_instance": around == "row",
+        "kernel_width": _width(
+            0.75 * math.sqrt(len(columns)) if kernel_width is None else kernel_width
+        ),
+    }
+    x = row.to_numpy(np.float64)[0]
+    runs = [
+        fit_row(ask, x, train, check_count("samples", samples), seed + k, options)
+        for k in range(check_count("seeds", seeds))
+    ]
     mean, spread = _over_seeds([weights for weights, _, _ in runs])
     index = pd.Index(columns, name="feature")
     return TableLime(
@@ -265,41 +256,13 @@ def lime_image(
     for n, patch in enumerate(cut):
         ask = _scores_of(look, x.shape[-1])
         runs = [
-            _one_image(ask, x[n], patch, int(classes[n]), hide, samples, width, seed + k)
+            fit_image(ask, x[n], patch, int(classes[n]), hide, samples, width, seed + k)
             for k in range(check_count("seeds", seeds))
         ]
         mean, sd = _over_seeds([weights for weights, _ in runs])
         heat[n], spread[n] = mean[patch], sd[patch]
         r2[n] = np.mean([fit for _, fit in runs])
     return ImageLime(heat, spread, r2, cut)
-
-
-def _one_image(
-    ask: Callable[[Any], Any],
-    image: NDArray[np.float32],
-    segments: NDArray[np.intp],
-    label: int,
-    hide: float | None,
-    samples: int,
-    width: float,
-    seed: int,
-) -> tuple[Floats, float]:
-    """Weights of the superpixels of one image, and R^2."""
-    with _quiet_lime() as lime:
-        explainer = lime.lime_image.LimeImageExplainer(
-            kernel_width=width, feature_selection="none", random_state=seed
-        )
-        found = explainer.explain_instance(
-            np.repeat(image, 3 // image.shape[-1], axis=-1),  # (H, W, 1) is an IndexError in lime
-            ask,
-            labels=(label,),
-            top_labels=None,
-            hide_color=hide,
-            num_samples=samples,
-            batch_size=64,
-            segmentation_fn=lambda _: segments,  # otherwise quickshift, with a seed of its own
-        )
-    return _by_index(found.local_exp[label]), float(found.score)
 
 
 def _scores_of(look: Look, channels: int) -> Callable[[Any], Any]:
@@ -330,29 +293,7 @@ def _numbered(segments: NDArray[Any], size: Sequence[int]) -> NDArray[np.intp]:
     return np.unique(segments, return_inverse=True)[1].reshape(segments.shape)
 
 
-# --- the package lime ----------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _quiet_lime() -> Iterator[Any]:
-    """The package, imported late, without its progress bar and its warnings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import lime
-        import lime.lime_image
-        import lime.lime_tabular
-
-        bar = lime.lime_image.tqdm
-        lime.lime_image.tqdm = lambda rows: rows
-        try:
-            yield lime
-        finally:
-            lime.lime_image.tqdm = bar
-
-
-def _by_index(pairs: Any) -> Floats:
-    """Weights in the order of the features; lime sorts them by size."""
-    return np.array([weight for _, weight in sorted((int(k), float(w)) for k, w in pairs)])
+# --- both ----------------------------------------------------------------------------------------
 
 
 def _over_seeds(runs: list[Floats]) -> tuple[Floats, Floats]:

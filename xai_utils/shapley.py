@@ -3,29 +3,24 @@
 A *game* is a function ``v`` from a coalition, a boolean mask of the players, to a number.  In an
 explanation the players are the features of one row, and v says what the model gives when only
 those are known.  How the others are made unknown is a choice, the *value function*; here it is the
-interventional one.  All else is arithmetic.  This is the only module that imports ``shap``.
+interventional one.  All else is arithmetic.  What the package ``shap`` adds,
+for trees and for networks, stands in a module of its own.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
-import warnings
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ._engine import check_count, check_images, prepare
-from ._frames import Floats, check_frame, predictor
-from ._graph import trace
-from ._quiet import import_tensorflow, quiet_stderr
-from .scores import Score
+from ._engine import check_count
+from ._frames import Floats, check_rows, predictor
+from ._shap_package import Shares, deep_shap, tree_shap
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
 
 Coalition = NDArray[np.bool_]
@@ -41,17 +36,6 @@ __all__ = [
     "shapley_exact",
     "tree_shap",
 ]
-
-
-class Shares(NamedTuple):
-    """Shares of each output, what they start from, and how far their sum is off at most.
-
-    ``output = base + values summed over the features +- residual``.
-    """
-
-    values: NDArray[np.float64]
-    base: NDArray[np.float64]
-    residual: float
 
 
 # --- games ---------------------------------------------------------------------------------------
@@ -197,167 +181,16 @@ def interventional_value(model: Any, row: pd.DataFrame, background: pd.DataFrame
 
     Source: Janzing, Minorics & Blöbaum 2020, "Feature relevance quantification in explainable AI".
     """
+    import pandas as pd
+
     f = predictor(model)
-    _check_rows(row, background)
+    check_rows(row, background)
     if len(row) != 1:
         raise ValueError(f"row has {len(row)} rows; expected one, e.g. frame.iloc[[0]]")
     known, others = row.to_numpy(np.float64), background.to_numpy(np.float64)
 
     def value(coalition: Coalition) -> float:
         mixed = np.where(coalition, known, others)
-        return float(f(_like(background, mixed)).mean())
+        return float(f(pd.DataFrame(mixed, columns=background.columns)).mean())
 
     return value
-
-
-def _like(frame: pd.DataFrame, values: Floats) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(values, columns=frame.columns)
-
-
-def _check_rows(rows: Any, background: Any) -> None:
-    check_frame(rows, "row")
-    check_frame(background, "background")
-    if list(rows.columns) != list(background.columns):
-        raise ValueError(
-            f"the row has the columns {list(rows.columns)} and the background "
-            f"{list(background.columns)}; expected the same in the same order"
-        )
-
-
-# --- the package shap ----------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _quiet_shap() -> Iterator[Any]:
-    """The package, imported late, silent, and without effect on NumPy's global random state."""
-    state, log = np.random.get_state(), logging.getLogger("tensorflow")
-    level = log.level
-    with warnings.catch_warnings(), quiet_stderr():  # its C++ code draws progress bars
-        warnings.simplefilter("ignore")
-        log.setLevel(logging.ERROR)  # it says that each class is traced anew
-        import shap
-
-        try:
-            yield shap
-        finally:
-            np.random.set_state(state)
-            log.setLevel(level)
-
-
-def tree_shap(model: Any, rows: pd.DataFrame, background: pd.DataFrame) -> Shares:
-    """Exact interventional Shapley values of a model of trees, without asking 2^n coalitions.
-
-    The same numbers as ``shapley_exact(interventional_value(f, row, background), n)`` for each
-    row, in a time that grows with leaves and background rows and not with coalitions.
-
-    Args:
-        model: a fitted model of trees that ``shap`` knows: scikit-learn's trees, forests and
-            gradient boosting, of numbers or of two classes.  f is what the trees sum up: the
-            prediction, the log-odds of boosted classes, the second class's probability of a forest.
-        rows: what is explained.
-        background: as for `interventional_value`; all of its rows are used (``shap`` itself takes
-            100 of them and does not say so).
-
-    Returns:
-        `Shares` of values ``(N, features)``, base ``()`` and the additivity residual.
-
-    Raises:
-        ValueError: other columns, missing values, more than two classes, shares that do not sum up.
-
-    Source: Lundberg et al. 2020, "From local explanations to global understanding with explainable
-    AI for trees", Nature Machine Intelligence 2; package shap.
-    """
-    _check_rows(rows, background)
-    f = predictor(getattr(model, "decision_function", model))
-    if len(getattr(model, "classes_", ())) > 2:
-        raise ValueError(f"the model tells {len(model.classes_)} classes apart; expected two")
-    with _quiet_shap() as shap:
-        masker = shap.maskers.Independent(background, max_samples=len(background))
-        explainer = shap.TreeExplainer(model, masker, feature_perturbation="interventional")
-        x = _by_rank(explainer, rows, background)
-        values = np.asarray(explainer.shap_values(x, check_additivity=False), np.float64)
-    if values.ndim == 3:  # one column for each of two classes
-        values = values[..., 1]
-    return _shares(values, f(background).mean(), f(rows))
-
-
-def _by_rank(explainer: Any, rows: pd.DataFrame, background: pd.DataFrame) -> Floats:
-    """Put the number of thresholds below it in a value's place, and return the rows so.
-
-    Trees only ask ``x <= t``, so nothing changes, except that ``shap`` compares exactly: it keeps
-    thresholds in single precision, where a value that equals one, 48.1 say, may change its side.
-    Then shares are wrong that still sum up, because rows are mixed that nobody has seen.
-    """
-    trees = explainer.model
-    x, others = (
-        frame.to_numpy().astype(trees.input_dtype).astype(np.float64)
-        for frame in (rows, background)
-    )
-    thresholds = np.array(trees.thresholds, np.float64)
-    for j in range(x.shape[1]):
-        here = trees.features == j
-        known = np.unique(thresholds[here])
-        thresholds[here] = np.searchsorted(known, thresholds[here]) + 0.5
-        x[:, j], others[:, j] = (np.searchsorted(known, v[:, j]) for v in (x, others))
-    trees.thresholds, explainer.data = thresholds, others
-    return x
-
-
-def deep_shap(
-    model: keras.Model, images: ArrayLike, background: ArrayLike, *, score: Score = "logit"
-) -> Shares:
-    """Shares of every pixel in every class's score, by the rescale rule averaged over a background.
-
-    ``values = mean over b of m(x, b) (x - b)``, where m are the multipliers of DeepLIFT: each
-    nonlinear unit passes on ``(f(z) - f(z_b)) / (z - z_b)`` for its slope.  The shares sum up to
-    ``f(x) - mean f(b)``.  They are *not* the Shapley values of the network, only of each unit taken
-    alone; measure how far apart the two are.
-
-    Args:
-        model: a Keras model; a copy of it is explained.
-        images: ``(N, H, W, C)`` in the model's scale.
-        background: ``(M, H, W, C)`` images that stand for "unknown".  The work is N x M x classes;
-            the sampling error falls as 1 / sqrt(M).
-        score: the logit, or the probability.
-
-    Returns:
-        `Shares` of values ``(N, H, W, C, classes)``, base ``(classes,)``, and the residual.
-
-    Raises:
-        ValueError: wrong images or score, NaN, shares that do not sum up, as where the network has
-            a layer that ``shap`` cannot follow.
-
-    Source: Lundberg & Lee 2017, section 4.2; Shrikumar et al. 2017, eq. 6; package shap.
-    """
-    x = prepare(model, images, None, score)[0]
-    background = check_images(model, background)
-    import_tensorflow()
-    import keras
-
-    twin = keras.models.clone_model(model)  # what is traced here leaves marks on layers
-    twin.set_weights(model.get_weights())
-    inputs = keras.Input(x.shape[1:])
-    outputs = trace(twin, inputs).logits
-    if score == "probability":
-        outputs = keras.layers.Softmax()(outputs)
-    explained = keras.Model(inputs, outputs)
-    with _quiet_shap() as shap:
-        explainer = shap.DeepExplainer(explained, background)
-        values = np.asarray(explainer.shap_values(x, check_additivity=False), np.float64)
-    base = np.asarray(explainer.expected_value, np.float64)
-    return _shares(values, base, np.asarray(explained(x), np.float64))
-
-
-def _shares(values: Floats, base: Any, wanted: Floats) -> Shares:
-    """Assert that the shares sum up, to a thousandth of the largest output or share."""
-    axes = tuple(range(1, values.ndim - wanted.ndim + 1))
-    off = np.abs(base + values.sum(axis=axes) - wanted).max()
-    scale = max(np.abs(wanted).max(), np.abs(wanted - base).max(), 1e-12)
-    if not off <= 1e-3 * scale:  # false for NaN, too
-        raise ValueError(
-            f"the shares miss the model's output by {off:.3g} of {scale:.3g}: shap cannot follow "
-            "this model; use kernel_shap, which asks it only"
-        )
-    return Shares(values, np.asarray(base, np.float64), float(off))

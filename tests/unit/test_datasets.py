@@ -26,15 +26,6 @@ def overlaps() -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-@pytest.fixture
-def nothing_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No mirror, an empty cache, no network."""
-    monkeypatch.delenv("XAI_DATA_DIR", raising=False)
-    monkeypatch.delenv("XAI_DATA", raising=False)
-    monkeypatch.setenv("XAI_OFFLINE", "1")
-    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
-
-
 # --- the committed lists -------------------------------------------------------------------------
 
 

@@ -33,7 +33,8 @@ FLOORS = [
             "optimization",
             "prototypes",
         ),
-        *("tabular", "_frames", "_sensitivity", "shapley", "local_surrogates"),
+        *("tabular", "_frames", "_sensitivity", "shapley", "_shap_package"),
+        *("local_surrogates", "_lime_package"),
     },
     {
         "plots",

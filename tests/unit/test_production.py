@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,14 +18,6 @@ real = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def generated() -> datasets.ProductionLine:
     return datasets.simulated_production()
-
-
-@pytest.fixture
-def nothing_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("XAI_DATA_DIR", raising=False)
-    monkeypatch.delenv("XAI_DATA", raising=False)
-    monkeypatch.setenv("XAI_OFFLINE", "1")
-    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @real

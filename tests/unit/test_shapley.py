@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_utils import shapley
+from xai_utils import _shap_package
 from xai_utils.shapley import (
     coalitions,
     deep_shap,
@@ -185,11 +185,11 @@ def test_trees_of_three_classes_and_other_columns(forest: Any) -> None:
 
 def test_shares_that_do_not_sum_up_are_an_error() -> None:
     values, wanted = np.ones((2, 3)), np.array([3.0, 4.0])
-    assert shapley._shares(values, 0.0, np.array([3.0, 3.0])).residual == 0
+    assert _shap_package.shares(values, 0.0, np.array([3.0, 3.0])).residual == 0
     with pytest.raises(ValueError, match=r"miss the model's output by 1 of 4"):
-        shapley._shares(values, 0.0, wanted)
+        _shap_package.shares(values, 0.0, wanted)
     with pytest.raises(ValueError, match="miss"):
-        shapley._shares(values * np.nan, 0.0, wanted)
+        _shap_package.shares(values * np.nan, 0.0, wanted)
 
 
 def test_deep_is_quiet_and_leaves_the_model_alone(
