@@ -72,14 +72,15 @@ def elementary_effects(
         seed: of the paths.
 
     Returns:
-        One row a feature; columns mean (of the effects), mean_absolute (how much it matters) and
+        One row a feature; columns mean (of the effects), mean_absolute (how much it matters),
+        interval (half of the 95 % confidence interval of that, by bootstrap over the paths) and
         deviation (zero where it acts alone and linearly).
 
     Raises:
         ValueError, TypeError: as there; a constant column, odd levels.
 
     Source: Morris 1991, "Factorial sampling plans for preliminary computational experiments";
-    Campolongo, Cariboni & Saltelli 2007 for the mean of absolute values.
+    Campolongo, Cariboni & Saltelli 2007 for the mean of absolute values; computed by SALib.
     """
     import pandas as pd
 
@@ -90,23 +91,26 @@ def elementary_effects(
         raise ValueError(
             f"levels {levels}; expected an even number, so that all are equally likely"
         )
-    rng, k = np.random.default_rng(seed), frame.shape[1]
-    start = rng.integers(levels, size=(paths, k)) / (levels - 1)
-    d = levels / (2 * (levels - 1))
-    move = np.where(start < 0.5, d, -d)
-    order = rng.permuted(np.tile(np.arange(k), (paths, 1)), axis=1)  # when each feature moves
-    moved = np.arange(k + 1)[:, None, None] > order  # (points, paths, features)
-    points = (start + moved * move).reshape(-1, k)
-    low, high = frame.min().to_numpy(), frame.max().to_numpy()
-    at = f(pd.DataFrame(low + points * (high - low), columns=frame.columns)).reshape(k + 1, paths)
-    path = np.arange(paths)[:, None]
-    effects = (at[order + 1, path] - at[order, path]) / move
+    from SALib.analyze import morris as analysis
+    from SALib.sample import morris as design
+
+    ends = np.column_stack([frame.min(), frame.max()])
+    problem = _problem(frame, ends)
+    points = design.sample(problem, paths, num_levels=levels, seed=seed)
+    values = f(pd.DataFrame(points, columns=frame.columns))
+    # Scaled into [0, 1], so that an effect is per range of a feature.
+    unit = (points - ends[:, 0]) / np.ptp(ends, axis=1)
+    found = analysis.analyze(problem, unit, values, num_levels=levels, seed=seed)
     columns = {
-        "mean": effects.mean(axis=0),
-        "mean_absolute": np.abs(effects).mean(axis=0),
-        "deviation": effects.std(axis=0),
+        "mean": found["mu"],
+        "mean_absolute": found["mu_star"],
+        "interval": found["mu_star_conf"],
+        "deviation": found["sigma"],
     }
-    return pd.DataFrame(columns, index=pd.Index(frame.columns, name="feature"))
+    return pd.DataFrame(
+        {name: np.asarray(column, float) for name, column in columns.items()},
+        index=pd.Index(frame.columns, name="feature"),
+    )
 
 
 def sobol_indices(
@@ -126,34 +130,43 @@ def sobol_indices(
         seed: of the scrambled Sobol sequence.
 
     Returns:
-        One row a feature; columns first and total.  Estimates: small ones may come out negative.
+        One row a feature; columns first, total, and half of the 95 % confidence interval of each,
+        by bootstrap.  Estimates: small ones may come out negative.
 
     Raises:
         ValueError, TypeError: as there; a constant column, samples that are no power of 2, a model
             that gives the same everywhere.
 
     Source: Saltelli et al. 2010, "Variance based sensitivity analysis of model output"; computed by
-    ``scipy.stats.sobol_indices``.
+    SALib.
     """
     f, frame = predictor(model), check_frame(frame).astype(float)
     check_varies(frame)
     if check_count("samples", samples) & (samples - 1):
         raise ValueError(f"samples {samples}; expected a power of 2, e.g. 1024")
     import pandas as pd
-    from scipy import stats
+    from SALib.analyze import sobol as analysis
+    from SALib.sample import sobol as design
 
-    columns = np.sort(frame.to_numpy(), axis=0).T
+    # Drawn in [0, 1) and looked up among each column's sorted values: its own distribution.
+    problem = _problem(frame, np.tile([0.0, 1.0], (frame.shape[1], 1)))
+    points = design.sample(problem, samples, calc_second_order=False, seed=seed)
+    place = np.minimum((points * len(frame)).astype(int), len(frame) - 1)
+    rows = np.take_along_axis(np.sort(frame.to_numpy(), axis=0), place, axis=0)
+    values = f(pd.DataFrame(rows, columns=frame.columns))
+    if np.ptp(values) == 0:
+        raise ValueError("the model gives the same everywhere: no variance to share out")
+    # Its bootstrap takes 0 for no seed.
+    found = analysis.analyze(problem, values, calc_second_order=False, seed=seed + 1)
+    columns = {
+        "first": found["S1"],
+        "first_interval": found["S1_conf"],
+        "total": found["ST"],
+        "total_interval": found["ST_conf"],
+    }
+    return pd.DataFrame(columns, index=pd.Index(frame.columns, name="feature"))
 
-    def asked(points: Floats) -> Floats:  # (features, n) in [0, 1)
-        place = (points * len(frame)).astype(int)
-        rows = np.take_along_axis(columns, place, axis=1).T
-        values = f(pd.DataFrame(rows, columns=frame.columns))
-        if np.ptp(values) == 0:
-            raise ValueError("the model gives the same everywhere: no variance to share out")
-        return values
 
-    found = stats.sobol_indices(
-        func=asked, n=samples, dists=[stats.uniform()] * len(columns), rng=seed
-    )
-    shares = {"first": found.first_order.ravel(), "total": found.total_order.ravel()}
-    return pd.DataFrame(shares, index=pd.Index(frame.columns, name="feature"))
+def _problem(frame: pd.DataFrame, bounds: Floats) -> dict[str, Any]:
+    """A table's columns as SALib wants them described."""
+    return {"num_vars": frame.shape[1], "names": list(frame.columns), "bounds": bounds.tolist()}

@@ -1,4 +1,4 @@
-"""The four axioms on random games, and the closed forms that follow from them."""
+"""The four axioms on games that hypothesis makes up, and the closed forms that follow from them."""
 
 from __future__ import annotations
 
@@ -8,68 +8,70 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from xai_utils.shapley import interventional_value, kernel_shap, shapley_exact
 
-METHODS = [shapley_exact, kernel_shap]
-SEEDS = range(40)
-
-
-def game(seed: int, n: int | None = None) -> tuple[Any, int, np.ndarray]:
-    """A random game as a function, its number of players, and its values by binary code."""
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 7)) if n is None else n
-    v = rng.normal(size=2**n) * 10.0 ** rng.integers(-3, 4)
-    return of(v), n, v
+METHODS = pytest.mark.parametrize("method", [shapley_exact, kernel_shap])
+numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
+values = st.integers(1, 6).flatmap(lambda n: arrays(float, 2**n, elements=numbers))
+settings.register_profile("course", derandomize=True, deadline=None)
+settings.load_profile("course")
 
 
 def of(v: np.ndarray) -> Any:
-    n = int(math.log2(len(v)))
-    return lambda coalition: v[int(coalition @ (1 << np.arange(n)))]
+    """The game whose coalitions, read as binary codes, are worth ``v``."""
+    return lambda coalition: v[int(coalition @ (1 << np.arange(players(v))))]
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_efficiency(method: Any, seed: int) -> None:
-    value, n, v = game(seed)
-    assert method(value, n).sum() == pytest.approx(v[-1] - v[0], abs=1e-9 * np.abs(v).max())
+def players(v: np.ndarray) -> int:
+    return int(math.log2(len(v)))
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_symmetry(method: Any, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(2, 7))
-    i, j = rng.choice(n, 2, replace=False)
-    v = rng.normal(size=2**n)
-    for code in range(2**n):  # with i but not j counts as much as with j but not i
+def near(found: Any, expected: Any, *games: np.ndarray) -> None:
+    scale = max(np.abs(v).max() for v in games)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * scale)
+
+
+@METHODS
+@given(v=values)
+def test_efficiency(method: Any, v: np.ndarray) -> None:
+    near(method(of(v), players(v)).sum(), v[-1] - v[0], v)
+
+
+@METHODS
+@given(data=st.data())
+def test_symmetry(method: Any, data: Any) -> None:
+    v = data.draw(values.filter(lambda v: len(v) > 2))
+    i, j = data.draw(st.permutations(range(players(v))))[:2]
+    for code in range(len(v)):  # with i but not j counts as much as with j but not i
         if code >> i & 1 and not code >> j & 1:
             v[code] = v[code - 2**i + 2**j]
-    shares = method(of(v), n)
-    assert shares[i] == pytest.approx(shares[j], abs=1e-9)
+    shares = method(of(v), players(v))
+    near(shares[i], shares[j], v)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_dummy(method: Any, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    n = int(rng.integers(1, 7))
-    i, always = int(rng.integers(n)), rng.normal()
-    v = rng.normal(size=2**n)
-    for code in range(2**n):  # i adds the same to every coalition
+@METHODS
+@given(data=st.data(), always=numbers)
+def test_dummy(method: Any, data: Any, always: float) -> None:
+    v = data.draw(values)
+    i = data.draw(st.integers(0, players(v) - 1))
+    for code in range(len(v)):  # i adds the same to every coalition
         if code >> i & 1:
             v[code] = v[code - 2**i] + always
-    assert method(of(v), n)[i] == pytest.approx(always, abs=1e-9)
+    near(method(of(v), players(v))[i], always, v, np.array([always]))
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_additivity(method: Any, seed: int) -> None:
-    one, n, v = game(seed)
-    two, _, w = game(seed + 1000, n)
-    both = method(of(2 * v + w), n)
-    scale = max(np.abs(v).max(), np.abs(w).max())
-    np.testing.assert_allclose(both, 2 * method(one, n) + method(two, n), atol=1e-8 * scale)
+@METHODS
+@given(data=st.data(), factor=st.floats(-10, 10))
+def test_linearity(method: Any, data: Any, factor: float) -> None:
+    v = data.draw(values)
+    w = data.draw(arrays(float, len(v), elements=numbers))
+    n = players(v)
+    both = method(of(factor * v + w), n)
+    near(both, factor * method(of(v), n) + method(of(w), n), 10 * v, w)
 
 
 def test_games_whose_shares_are_known() -> None:

@@ -156,9 +156,9 @@ def test_paths_stay_inside_the_range_and_move_one_feature_at_a_time() -> None:
     points = seen[0].to_numpy()
     assert (points >= frame.min().to_numpy() - 1e-12).all()
     assert (points <= frame.max().to_numpy() + 1e-12).all()
-    moved = np.diff(points.reshape(4, 30, 3), axis=0) != 0
+    moved = np.diff(points.reshape(30, 4, 3), axis=1) != 0
     assert (moved.sum(axis=2) == 1).all()
-    assert (moved.sum(axis=0) == 1).all()
+    assert (moved.sum(axis=1) == 1).all()
 
 
 def test_shares_of_a_linear_model_are_its_variances() -> None:

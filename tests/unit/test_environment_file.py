@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -26,8 +27,9 @@ def test_lock_satisfies_the_project() -> None:
     extras = PROJECT["optional-dependencies"]
     for line in [*PROJECT["dependencies"], *extras["dev"], *extras["site"], *extras["labs"]]:
         wanted = Requirement(line)
-        assert wanted.name in locked, f"{wanted.name} is not in the lock: run `make lock`"
-        assert wanted.specifier.contains(locked[wanted.name]), line
+        name = canonicalize_name(wanted.name)
+        assert name in locked, f"{name} is not in the lock: run `make lock`"
+        assert wanted.specifier.contains(locked[name]), line
 
 
 def test_lock_has_hashes_and_no_address() -> None:
