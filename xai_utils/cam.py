@@ -1,75 +1,99 @@
 """Class activation maps: which places of a layer's feature maps carry a class.
 
-``A[i, j, k]`` is map k of a layer at place (i, j), ``y`` the explained score (a logit by default).
+``A[i, j, k]`` is map k of a layer at place (i, j), ``y`` the explained score (a logit by default),
+``g[i, j, k] = dy/dA[i, j, k]`` its gradient.  Which layer is read is decided in `_cam_layers`; what
+is done with a map afterwards (`resize_heatmap`, `combine_layers`, `importance_mask`) stands in
+`_cam_maps`.
 """
 
 from __future__ import annotations
 
-import difflib
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from . import scores
+from . import backprop, gradients, scores
+from ._cam_layers import default_layer, gap_head, spatial_layers
+from ._cam_maps import combine_layers, importance_mask, resize_heatmap
+from ._cam_runs import Maps, Target, announce_zeros, from_gradient, from_gradients
 from .scores import Score
 
 if TYPE_CHECKING:
     import keras
 
+__all__ = [
+    "cam",
+    "combine_layers",
+    "default_layer",
+    "grad_cam",
+    "grad_cam_layers",
+    "grad_cam_plus_plus",
+    "guided_grad_cam",
+    "hires_cam",
+    "importance_mask",
+    "layer_cam",
+    "resize_heatmap",
+]
+
 
 def cam(
-    model: keras.Model,
-    images: ArrayLike,
-    target: int | ArrayLike | None = None,
-    *,
-    batch_size: int | None = None,
-) -> NDArray[np.float32]:
+    model: keras.Model, images: ArrayLike, target: Target = None, *, batch_size: int | None = None
+) -> Maps:
     """Class activation mapping: a class's own weights, summed over the maps at every place.
 
-    ``M[i, j] = sum_k w[k, c] A[i, j, k]``, signed, where w are the weights of the dense layer
-    behind global average pooling.  The mean of the map plus the class's bias is the logit.
+    ``M[i, j] = sum_k w[k, c] A[i, j, k]``, signed, where w are the weights of the linear layer
+    behind global average pooling.  The mean of the map plus the class's bias is the logit.  A
+    positive weight says that its map speaks for the class, a negative one against it.
 
     Args:
-        model: ends in GlobalAveragePooling2D and one Dense layer.
+        model: ends in GlobalAveragePooling2D and one Dense layer (ResNet50, MobileNetV2,
+            InceptionV3, Xception as they are), one 1x1 convolution (MobileNet), or nothing else
+            (SqueezeNet: its last convolution has one map for each class, which is M).
         images: ``(N, H, W, C)`` floats in the model's scale.
         target: class of each image; None for the predicted one.
 
     Returns:
-        ``(N, h, w)`` float32 at the size of the pooled maps, in units of the logit.
+        ``(N, h, w)`` float32 at the size of the pooled maps, in units of the logit.  ReLU(M) is
+        ``h w`` times `grad_cam` of the same layer.
 
     Raises:
         ValueError: the model does not end so, or the input is wrong (see `scores.explain`).
 
-    Source: Zhou et al. 2016, "Learning deep features for discriminative localization", eq. 2.
+    Source: Zhou et al. 2016, "Learning deep features for discriminative localization", eq. 2; the
+    head without weights: Lin et al. 2014, "Network in network", section 3.2.
     """
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
         import tensorflow as tf
 
         logits, calls = scores.trace(model, x)
-        pooling, dense = gap_head(calls, model.name)
-        weights = tf.gather(tf.transpose(dense.layer.kernel), scores.chosen(logits, target))
-        maps = tf.cast(pooling.inputs, tf.float32)  # mixed precision computes them in 16 bits
-        return tf.einsum("nijk,nk->nij", maps, weights)
+        head, classes = gap_head(calls, model.name), scores.chosen(logits, target)
+        if head.weights is None:
+            return tf.gather(tf.transpose(head.maps, (0, 3, 1, 2)), classes, axis=1, batch_dims=1)
+        weights = tf.gather(tf.transpose(head.weights), classes)
+        return tf.einsum("nijk,nk->nij", head.maps, weights)
 
     result = scores.explain(model, images, target, ("cam",), step, batch_size=batch_size)
-    return _announce_zeros(result, "cam")
+    return announce_zeros(result, "cam")
+
+
+# --- maps weighted by their gradient -------------------------------------------------------------
 
 
 def grad_cam(
     model: keras.Model,
     images: ArrayLike,
-    target: int | ArrayLike | None = None,
+    target: Target = None,
     *,
     layer: str | None = None,
     score: Score = "logit",
     batch_size: int | None = None,
-) -> NDArray[np.float32]:
+) -> Maps:
     """Grad-CAM: maps weighted by the mean gradient of the score, positive evidence kept.
 
-    ``alpha[k] = mean_ij dy/dA[i, j, k]`` and ``M[i, j] = ReLU(sum_k alpha[k] A[i, j, k])``.
+    ``alpha[k] = mean_ij g[i, j, k]`` and ``M[i, j] = ReLU(sum_k alpha[k] A[i, j, k])``.
 
     Args:
         model: any network with a convolution.
@@ -89,28 +113,135 @@ def grad_cam(
 
     Source: Selvaraju et al. 2017, "Grad-CAM", eq. 1 and 2.
     """
+    return from_gradient("grad_cam", _grad_cam_map, model, images, target, layer, score, batch_size)
+
+
+def grad_cam_layers(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    layers: Sequence[str] | None = None,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> dict[str, Maps]:
+    """Grad-CAM at many layers from one forward and one backward pass, not one of each a layer.
+
+    `grad_cam`'s formula at every layer: the gradient on its way to the first of them passes all
+    others.  `combine_layers` makes one map of them.
+
+    Args:
+        model, images, target, score, batch_size: as for `grad_cam`.
+        layers: whose outputs are read; None for every convolution with more than one place.  A
+            convolution whose ReLU is a layer of its own is read before that ReLU: name the
+            activation layers where those are meant (ResNet50, MobileNetV2).
+
+    Returns:
+        Layer -> ``(N, h, w)`` float32, in the order of computation, or that of ``layers``.  The
+        units differ from layer to layer.  Maps that are zero everywhere come with one warning.
+
+    Raises:
+        ValueError: as for `grad_cam`; no layers, or a layer that is applied more than once.
+
+    Source: Selvaraju et al. 2017, "Grad-CAM", eq. 1 and 2 (section 4 compares layers).
+    """
+    names = spatial_layers(model, layers)
+    return from_gradients(
+        "grad_cam_layers", _grad_cam_map, model, images, target, names, score, batch_size
+    )
+
+
+def _grad_cam_map(activation: Any, gradient: Any) -> Any:
+    import tensorflow as tf
+
+    alpha = tf.reduce_mean(gradient, axis=(1, 2))
+    return tf.nn.relu(tf.einsum("nijk,nk->nij", activation, alpha))
+
+
+def grad_cam_plus_plus(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    layer: str | None = None,
+    batch_size: int | None = None,
+) -> Maps:
+    """Grad-CAM++: positive gradients, weighted so that a small object counts as much as a large.
+
+    ``w[k] = sum_ij alpha[i, j, k] ReLU(dY/dA[i, j, k])`` and ``M = ReLU(sum_k w[k] A[k])`` with
+
+        alpha[i, j, k] = d2Y / (2 d2Y + sum_ab A[a, b, k] d3Y),
+
+    d2Y and d3Y being derivatives by A[i, j, k].  For ``Y = exp(y)`` of a logit y that is piecewise
+    linear in A (ReLU, max pooling) they need first derivatives only: ``d2Y = exp(y) g^2`` and
+    ``d3Y = exp(y) g^3``.  The exponential cancels in alpha and is one positive factor of w for each
+    image.  It is left out, because it overflows from y = 89 on and changes no map's shape.
+
+    Arguments, errors: as for `grad_cam`.  There is no other score than the logit, for which the
+    formula is derived; and A should not be negative (a layer after its ReLU), as in the paper:
+    the denominator is positive then.
+
+    Returns:
+        ``(N, h, w)`` float32, not negative, in units of the logit's gradient times activation.
+
+    Source: Chattopadhay et al. 2018, "Grad-CAM++", section 3 (w, alpha, and both for Y = exp(y)).
+    The authors' own program also divides alpha by its sum over the places; the paper does not.
+    """
 
     def heat(activation: Any, gradient: Any) -> Any:
         import tensorflow as tf
 
-        alpha = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-        return tf.nn.relu(tf.reduce_sum(alpha * activation, axis=-1))
+        # alpha = g^2 / (2 g^2 + sum(A) g^3), less the g^2 that float32 would round to zero.
+        total = tf.reduce_sum(activation, axis=(1, 2), keepdims=True)
+        alpha = tf.math.divide_no_nan(1.0, 2 + total * gradient)
+        weights = tf.reduce_sum(alpha * tf.nn.relu(gradient), axis=(1, 2))
+        return tf.nn.relu(tf.einsum("nijk,nk->nij", activation, weights))
 
-    return _from_gradient("grad_cam", heat, model, images, target, layer, score, batch_size)
+    return from_gradient(
+        "grad_cam_plus_plus", heat, model, images, target, layer, "logit", batch_size
+    )
+
+
+def layer_cam(
+    model: keras.Model,
+    images: ArrayLike,
+    target: Target = None,
+    *,
+    layer: str | None = None,
+    score: Score = "logit",
+    batch_size: int | None = None,
+) -> Maps:
+    """LayerCAM: every place weighted by its own positive gradient, so early layers are sharp, too.
+
+    ``M[i, j] = ReLU(sum_k ReLU(g[i, j, k]) A[i, j, k])``.  `hires_cam` has the same product with
+    the gradient's sign kept; Grad-CAM averages the gradient over the places.
+
+    Arguments, result and errors as for `grad_cam`.
+
+    Source: Jiang et al. 2021, "LayerCAM: exploring hierarchical class activation maps for
+    localization", IEEE TIP 30, section III.
+    """
+
+    def heat(activation: Any, gradient: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.nn.relu(tf.reduce_sum(tf.nn.relu(gradient) * activation, axis=-1))
+
+    return from_gradient("layer_cam", heat, model, images, target, layer, score, batch_size)
 
 
 def hires_cam(
     model: keras.Model,
     images: ArrayLike,
-    target: int | ArrayLike | None = None,
+    target: Target = None,
     *,
     layer: str | None = None,
     score: Score = "logit",
     batch_size: int | None = None,
-) -> NDArray[np.float32]:
+) -> Maps:
     """HiResCAM: gradient times activation at every place, without averaging the gradient first.
 
-    ``M[i, j] = sum_k dy/dA[i, j, k] A[i, j, k]``, signed.  Where the gradient differs from place to
+    ``M[i, j] = sum_k g[i, j, k] A[i, j, k]``, signed.  Where the gradient differs from place to
     place (a network that flattens), Grad-CAM's mean throws that away and this keeps it.
 
     Arguments, result and errors as for `grad_cam`, but negative evidence is kept.
@@ -123,152 +254,41 @@ def hires_cam(
 
         return tf.reduce_sum(gradient * activation, axis=-1)
 
-    return _from_gradient("hires_cam", heat, model, images, target, layer, score, batch_size)
+    return from_gradient("hires_cam", heat, model, images, target, layer, score, batch_size)
 
 
-def _from_gradient(
-    method: str,
-    heat: Any,
+def guided_grad_cam(
     model: keras.Model,
     images: ArrayLike,
-    target: int | ArrayLike | None,
-    layer: str | None,
-    score: Score,
-    batch_size: int | None,
-) -> NDArray[np.float32]:
-    name = default_layer(model) if layer is None else _spatial_layer(model, layer)
+    target: Target = None,
+    *,
+    layer: str | None = None,
+    batch_size: int | None = None,
+) -> Maps:
+    """Guided Grad-CAM: guided backpropagation, masked by Grad-CAM enlarged to the pixels.
 
-    def step(model: keras.Model, x: Any, target: Any) -> Any:
-        activation, gradient = scores.gradient_at(model, name, x, target, score)
-        return heat(activation, gradient)
-
-    result = scores.explain(
-        model, images, target, (method, name), step, score=score, batch_size=batch_size
-    )
-    return _announce_zeros(result, f"{method} at {name!r}", stacklevel=4)
-
-
-def _announce_zeros(
-    heat: NDArray[np.float32], what: str, stacklevel: int = 3
-) -> NDArray[np.float32]:
-    """Say so when a map is zero everywhere: it shows that nothing was found, not where."""
-    empty = np.flatnonzero(~heat.any(axis=(1, 2)))
-    if empty.size:
-        warnings.warn(
-            f"{what}: the map is zero everywhere for {empty.size} of {len(heat)} images (first: "
-            f"number {empty[0]}). No place speaks for this class, or the score's gradient vanished",
-            stacklevel=stacklevel,
-        )
-    return heat
-
-
-# --- which layer ---------------------------------------------------------------------------------
-
-
-def gap_head(calls: list[scores.Call], model_name: str) -> tuple[scores.Call, scores.Call]:
-    """The calls of GlobalAveragePooling2D and of the Dense layer that reads it.
-
-    Layers that change nothing when a model is explained (Dropout, Flatten of a flat tensor) may
-    stand between them.
-
-    Raises:
-        ValueError: the model does not end so.
-    """
-    passing = ("Dropout", "Flatten", "InputLayer")
-    head = [c for c in calls if type(c.layer).__name__ not in passing]
-    kinds = [type(c.layer).__name__ for c in head[-2:]]
-    if kinds != ["GlobalAveragePooling2D", "Dense"]:
-        raise ValueError(
-            f"model {model_name!r} ends in {' and '.join(kinds)}; CAM needs GlobalAveragePooling2D "
-            f"and one Dense layer: retrain it with such a head, or use grad_cam"
-        )
-    if head[-2].layer.keepdims:
-        raise ValueError(f"model {model_name!r} pools with keepdims=True; CAM needs flat features")
-    return head[-2], head[-1]
-
-
-def default_layer(model: keras.Model) -> str:
-    """The layer whose maps are read when none is named.
-
-    What global average pooling reads, where the model has that; else the last convolution that
-    has more than one place.
-
-    Raises:
-        ValueError: the model has no such layer.
-    """
-    layers = scores.layers(model)
-    pools = [info for info in layers.values() if info.kind == "GlobalAveragePooling2D"]
-    pooled = [info.reads[0] for info in pools if info.reads]  # none: it pools the image itself
-    if pooled:
-        return pooled[-1]
-    convolutions = [n for n, i in layers.items() if "Conv" in i.kind and _is_spatial(i.shape)]
-    if not convolutions:
-        raise ValueError(
-            f"model {model.name!r} has no convolution with spatial output; a class activation map "
-            f"needs one. Its layers: {', '.join(layers) or 'none'}"
-        )
-    return convolutions[-1]
-
-
-def _is_spatial(shape: tuple[int | None, ...]) -> bool:
-    return len(shape) == 4 and shape[1:3] != (1, 1)
-
-
-def _spatial_layer(model: keras.Model, layer: str) -> str:
-    """The layer's name if it can carry a map, or an error that lists the ones that can."""
-    layers = scores.layers(model)
-    spatial = [name for name, info in layers.items() if _is_spatial(info.shape)]
-    default_layer(model)  # a model without convolution gets its own error first
-    if layer not in layers:
-        near = difflib.get_close_matches(str(layer), spatial, n=3, cutoff=0.4)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(
-            f"no layer {layer!r} in model {model.name!r}; {meant}Layers with maps: "
-            f"{', '.join(spatial)}"
-        )
-    if layer not in spatial:
-        raise ValueError(
-            f"layer {layer!r} has output {layers[layer].shape}, without spatial axes; "
-            f"layers with maps: {', '.join(spatial)}"
-        )
-    return layer
-
-
-# --- enlarging -----------------------------------------------------------------------------------
-
-
-def resize_heatmap(
-    heat: NDArray[np.floating], size: tuple[int, int], *, interpolation: str = "bilinear"
-) -> NDArray[np.float32]:
-    """Maps enlarged to the size of the picture, each cell centred on the pixels it stands for.
-
-    Bilinear interpolation stays between the values of its neighbours, so it invents neither
-    negative evidence nor peaks; ``"cubic"`` overshoots and is here to show that.
+    ``M[y, x, c] = G[y, x, c] up(L)[y, x]``: G is `backprop.guided_backprop`, L is `grad_cam`, up
+    is bilinear.  The place comes from L and the fine lines from G, which hardly depends on the
+    class (Adebayo et al. 2018): a sharp line here is an edge within a coarse region.
 
     Args:
-        heat: ``(N, h, w)`` or ``(h, w)``.
-        size: ``(H, W)`` in pixels.
-        interpolation: ``"bilinear"``, ``"nearest"`` or ``"cubic"``.
+        model: a ReLU network of the layers that `backprop.guided_backprop` supports.
+        images, target, layer, batch_size: as for `grad_cam`.
 
     Returns:
-        float32 of shape ``(N, H, W)`` or ``(H, W)``.
+        ``(N, H, W, C)`` float32, signed.  Zero everywhere comes with a warning.
 
     Raises:
-        ValueError: another rank, no map, no size ``(H, W)`` in whole pixels, or an unknown
-            interpolation.
-    """
-    import cv2
+        TypeError: an unsupported layer, by name.
+        ValueError: as for `grad_cam`.
 
-    methods = {"bilinear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST, "cubic": cv2.INTER_CUBIC}
-    heat = np.asarray(heat, dtype=np.float32)
-    if heat.ndim not in (2, 3) or heat.size == 0:
-        raise ValueError(f"heat of shape {heat.shape}; expected (N, h, w) or (h, w), not empty")
-    if np.shape(size) != (2,) or any(int(n) != n or n < 1 for n in size):
-        raise ValueError(f"size {size!r}; expected (H, W) in whole pixels")
-    if interpolation not in methods:
-        raise ValueError(f"interpolation {interpolation!r}; expected one of {', '.join(methods)}")
-    height, width = (int(n) for n in size)
-    stack = heat if heat.ndim == 3 else heat[None]
-    large = [cv2.resize(m, (width, height), interpolation=methods[interpolation]) for m in stack]
-    result = np.stack(large).astype(np.float32, copy=False)
-    return result if heat.ndim == 3 else result[0]
+    Source: Selvaraju et al. 2017, "Grad-CAM", section 3.2 (eq. 1 and 2 for L); Springenberg et al.
+    2015 for G.
+    """
+    images, classes = gradients._resolved(model, images, target, "logit")
+    with warnings.catch_warnings():  # zeros are announced once, of the product
+        warnings.filterwarnings("ignore", message=".*zero everywhere")
+        heat = grad_cam(model, images, classes, layer=layer, batch_size=batch_size)
+        fine = backprop.guided_backprop(model, images, classes, batch_size=batch_size)
+    result = fine * resize_heatmap(heat, images.shape[1:3])[..., None]
+    return announce_zeros(result, "guided_grad_cam")
