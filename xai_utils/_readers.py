@@ -32,8 +32,10 @@ def class_of(name: str) -> str:
     return name.rsplit("_", 1)[0]
 
 
-def read_neu() -> tuple[NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], str]:
-    """Plates ``(N, 200, 200, 1)``, boxes of their own class, of other classes, and the source."""
+def read_neu() -> tuple[
+    NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], tuple[tuple[str, ...], ...], str
+]:
+    """Plates ``(N, 200, 200, 1)``, own boxes, boxes of other classes, their names, the source."""
     plates = neu_plates()
     wanted = {}
     for p in plates:
@@ -50,13 +52,14 @@ def read_neu() -> tuple[NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...],
         contents.update(storage.read_members(path, wanted))
 
     found = storage.fetch("neu-det.zip", verify=check)
-    images, own, other = [], [], []
+    images, own, other, names = [], [], [], []
     for p in plates:
         images.append(_plate(p["name"], contents[f"IMAGES/{p['name']}.jpg"]))
-        mine, others = _boxes(p["name"], contents[f"ANNOTATIONS/{p['name']}.xml"])
+        mine, others, theirs = _boxes(p["name"], contents[f"ANNOTATIONS/{p['name']}.xml"])
         own.append(mine)
         other.append(others)
-    return np.stack(images)[..., None], tuple(own), tuple(other), found.source
+        names.append(theirs)
+    return np.stack(images)[..., None], tuple(own), tuple(other), tuple(names), found.source
 
 
 def _plate(name: str, jpeg: bytes) -> NDArray[np.uint8]:
@@ -70,18 +73,23 @@ def _plate(name: str, jpeg: bytes) -> NDArray[np.uint8]:
     return pixels
 
 
-def _boxes(name: str, xml: bytes) -> tuple[Boxes, Boxes]:
-    """VOC boxes (1-based, inclusive) as half-open pixel boxes: own class, other classes."""
+def _boxes(name: str, xml: bytes) -> tuple[Boxes, Boxes, tuple[str, ...]]:
+    """VOC boxes (1-based, inclusive) as half-open pixel boxes: own class, others, their names."""
     own: list[tuple[int, ...]] = []
     other: list[tuple[int, ...]] = []
+    names: list[str] = []
     for item in ET.fromstring(xml).iter("object"):
         x0, y0, x1, y1 = (
             int(item.findtext(f"bndbox/{k}", "0")) for k in ("xmin", "ymin", "xmax", "ymax")
         )
         if not (1 <= x0 <= x1 <= 200 and 1 <= y0 <= y1 <= 200):
             raise ValueError(f"{name}.xml: box {x0, y0, x1, y1} is not on a plate of 200x200")
-        (own if item.findtext("name") == class_of(name) else other).append((x0 - 1, y0 - 1, x1, y1))
-    return np.array(own, np.int64).reshape(-1, 4), np.array(other, np.int64).reshape(-1, 4)
+        said = item.findtext("name", "")
+        (own if said == class_of(name) else other).append((x0 - 1, y0 - 1, x1, y1))
+        if said != class_of(name):
+            names.append(said)
+    mine, others = (np.array(boxes, np.int64).reshape(-1, 4) for boxes in (own, other))
+    return mine, others, tuple(names)
 
 
 # --- MNIST ---------------------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class ImageDataset:
         boxes: for each image ``(n, 4)`` of x0, y0, x1, y1 in pixels, half-open, around defects of
             the image's own class; empty where the data have none.
         other_boxes: the same for defects that bear another class's name.
+        other_names: for each image the name of each of these.
         masks: ``(N, H, W)`` bool, exact defect pixels; synthetic steel only.
     """
 
@@ -69,6 +70,7 @@ class ImageDataset:
     about: str
     boxes: tuple[Boxes, ...] = ()
     other_boxes: tuple[Boxes, ...] = ()
+    other_names: tuple[tuple[str, ...], ...] = ()
     masks: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
@@ -91,6 +93,7 @@ class ImageDataset:
             sheets=self.sheets[i],
             boxes=tuple(self.boxes[k] for k in i) if self.boxes else (),
             other_boxes=tuple(self.other_boxes[k] for k in i) if self.other_boxes else (),
+            other_names=tuple(self.other_names[k] for k in i) if self.other_names else (),
             masks=None if self.masks is None else self.masks[i],
         )
 
@@ -139,7 +142,7 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
     if split not in ("component", "random"):
         raise ValueError(f"split must be 'component' or 'random', not {split!r}")
     try:
-        images, boxes, other_boxes, source = read_neu()
+        images, boxes, other_boxes, other_names, source = read_neu()
     except storage.Unavailable as missing:
         return replace(load_steel(), source=missing.instead("synthetic steel"))
     plates = neu_plates()
@@ -165,6 +168,7 @@ def load_neu(split: Literal["component", "random"] = "component") -> ImageDatase
         ),
         boxes=boxes,
         other_boxes=other_boxes,
+        other_names=other_names,
     )
 
 
@@ -189,6 +193,7 @@ def load_steel(n_per_class: int = 300, seed: int = 0) -> ImageDataset:
         "no photographs.",
         boxes=steel.boxes,
         other_boxes=tuple(np.empty((0, 4), np.int64) for _ in steel.labels),
+        other_names=tuple(() for _ in steel.labels),
         masks=steel.masks,
     )
 

@@ -99,7 +99,8 @@ def smooth_grad(
             the image without noise.
         samples: number of noisy copies of each image.
         noise: standard deviation as a share of the image's own range.
-        seed: of the noise.  Copy s of image n has the same noise in every batch size.
+        seed: of the noise, which is drawn image after image, copy after copy, and so is the same in
+            every batch size.
 
     Returns:
         ``(N, H, W, C)`` float32, in units of the score per unit of the image's scale.
@@ -113,16 +114,18 @@ def smooth_grad(
     samples = scores.check_count("samples", samples)
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise {noise!r}; expected a share of the image's range, 0 or more")
-    shape, sigma = images.shape[1:], noise * np.ptp(images, axis=(1, 2, 3))
+    sigma = (noise * np.ptp(images, axis=(1, 2, 3))).astype(np.float32)
+    stream = np.random.default_rng(seed)
 
     def noisy(n: Any, s: Any) -> Images:
-        draws = [np.random.default_rng([seed, *k]) for k in zip(n, s, strict=True)]
-        e = np.stack([rng.standard_normal(shape, np.float32) for rng in draws])
-        return images[n] + sigma[n, None, None, None].astype(np.float32) * e
+        copies = stream.standard_normal((len(n), *images.shape[1:]), np.float32)
+        copies *= sigma[n, None, None, None]
+        copies += images[n]
+        return copies
 
     weights = np.full(samples, 1 / samples)
     return _weighted_gradients(
-        "smooth_grad", model, classes, score, batch_size, len(images), weights, noisy
+        "smooth_grad", model, classes, score, batch_size, images.shape, weights, noisy
     )
 
 
@@ -171,7 +174,7 @@ def integrated_gradients(
         return start[n] + points[s, None, None, None].astype(np.float32) * way[n]
 
     total = way * _weighted_gradients(
-        "integrated_gradients", model, classes, score, batch_size, len(images), weights, on_the_way
+        "integrated_gradients", model, classes, score, batch_size, images.shape, weights, on_the_way
     )
     if not return_residual:
         return total
@@ -227,7 +230,7 @@ def expected_gradients(
 
     weights = np.full(samples, 1 / samples)
     return _weighted_gradients(
-        "expected_gradients", model, classes, score, batch_size, len(images), weights, between, way
+        "expected_gradients", model, classes, score, batch_size, images.shape, weights, between, way
     )
 
 
@@ -277,27 +280,26 @@ def _weighted_gradients(
     classes: NDArray[np.int32],
     score: Score,
     batch_size: int | None,
-    n_images: int,
+    like: tuple[int, ...],
     weights: NDArray[np.float64],
     point: Callable[[Any, Any], Images],
     factor: Callable[[Any, Any], Images] | None = None,
 ) -> Images:
     """``sum_s w_s factor(n, s) * df(point(n, s))`` for each image n; without a factor it is 1.
 
-    ``point`` and ``factor`` take numbers of images and of samples, ``(rows,)`` each, and make only
-    the rows of one batch.
+    ``like`` is the images' shape.  ``point`` and ``factor`` take numbers of images and of samples,
+    ``(rows,)`` each, and make only the rows of one batch, batch after batch.
     """
-    samples = len(weights)
-    shape = point(np.zeros(1, int), np.zeros(1, int)).shape[1:]
-    size = scores.default_batch(shape) if batch_size is None else batch_size
+    samples, weights = len(weights), weights.astype(np.float32)
+    size = scores.default_batch(like[1:]) if batch_size is None else batch_size
     batches = scores.in_batches(
         scores.compiled(model, ("saliency", score), _gradient(score)),
         lambda row: (point(*np.divmod(row, samples)), classes[row // samples]),
-        n_images * samples,
+        like[0] * samples,
         scores.check_count("batch_size", size),
         method,
     )
-    total = np.zeros((n_images, *shape), np.float64)
+    total = np.zeros(like, np.float64)
     for row, gradient in batches:
         n, s = np.divmod(row, samples)
         if factor is not None:
@@ -305,7 +307,8 @@ def _weighted_gradients(
         for image in np.unique(n):
             own = n == image
             with np.errstate(invalid="ignore"):  # infinity - infinity is refused below
-                total[image] += np.tensordot(weights[s[own]], gradient[own], axes=1)
+                # No BLAS: its idle threads spin and take cores from the next batch.
+                total[image] += np.einsum("s,shwc->hwc", weights[s[own]], gradient[own])
     scores.check_finite(total, method, model.name)
     return total.astype(np.float32)
 

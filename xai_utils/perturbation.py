@@ -99,10 +99,10 @@ def occlusion(
 
     def covered(row: Any) -> Images:
         n, w = np.divmod(row, count)
-        copies, (high, wide) = x[n], windows.patch
-        for copy, k, (top, left) in zip(copies, n, windows.corners[w], strict=True):
-            copy[top : top + high, left : left + wide] = fill(k, top, left)
-        same[n, w] = (copies == x[n]).all(axis=(1, 2, 3))
+        copies, places = x[n], windows.places(w)
+        painted = np.stack([fill(k, *windows.corners[i]) for k, i in zip(n, w, strict=True)])
+        same[n, w] = (copies[places] == painted).all(axis=(1, 2, 3))
+        copies[places] = painted
         return copies
 
     if plan is not None:
@@ -179,7 +179,7 @@ def rise(
         own, place = np.unique(n, return_inverse=True)
         weights = np.zeros((len(own), k[-1] - k[0] + 1))
         weights[place, k - k[0]] = found[np.arange(len(n)), classes[n]] / (keep * masks)
-        total[own] += np.tensordot(weights, drawn(int(k[0]), int(k[-1])), axes=1)
+        total[own] += np.einsum("nk,khw->nhw", weights, drawn(int(k[0]), int(k[-1])))
     scores.check_finite(total, "rise", look.name)
     return total.astype(np.float32)
 
@@ -230,6 +230,14 @@ class _Windows(NamedTuple):
     def place(self, window: int) -> tuple[slice, slice]:
         (top, left), (high, wide) = self.corners[window], self.patch
         return slice(top, top + high), slice(left, left + wide)
+
+    def places(self, windows: Any) -> tuple[Any, Any, Any]:
+        """The pixels of window ``windows[k]`` in image k, as an index into ``(K, H, W, C)``."""
+        rows, columns = (
+            start[:, None] + np.arange(side)
+            for start, side in zip(self.corners[windows].T, self.patch, strict=True)
+        )
+        return np.arange(len(windows))[:, None, None], rows[:, :, None], columns[:, None, :]
 
     def mean_at_pixels(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """``(N, windows)`` to ``(N, H, W)``: the mean over the windows that cover a pixel.

@@ -76,6 +76,10 @@ def test_facts_about_the_real_plates() -> None:
     assert sum(map(len, neu.boxes)) + sum(map(len, neu.other_boxes)) == 4189
     assert sum(map(len, neu.other_boxes)) == 188
     assert sum(len(b) > 0 for b in neu.other_boxes) == 123
+    assert list(map(len, neu.other_names)) == list(map(len, neu.other_boxes))
+    for label, names in zip(neu.labels, neu.other_names, strict=True):
+        assert set(names) <= set(neu.class_names) - {neu.class_names[label]}
+    assert neu.take([3, 7]).other_names == (neu.other_names[3], neu.other_names[7])
     assert all(
         neu.class_names[k] == _readers.class_of(n)
         for k, n in zip(neu.labels, neu.names, strict=True)

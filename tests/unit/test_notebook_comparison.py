@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import course
-from notebook_comparison import changed_claims, changed_figures
+from notebook_comparison import as_rounded, changed_claims, changed_figures
 
 DRAW = """\
 import io
@@ -93,3 +93,22 @@ def test_a_vanished_claim_is_found(stored: Path, request: pytest.FixtureRequest)
     fresh.cells[2].outputs = []
     (found,) = changed_claims(request.session, stored, fresh)
     assert "cell 2" in found
+
+
+@pytest.mark.parametrize(
+    ("new", "same"),
+    [
+        ("share 0.04 of 12 maps, 51%", True),
+        ("share 0.03 of 12 maps, 50%", True),
+        ("share  0.05 of 12 maps, 51%", False),
+        ("share 0.04 of 13 maps, 51%", False),
+        ("share -0.04 of 12 maps, 51%", False),
+        ("share 0.04 of 12 maps, 53%", False),
+        ("share 0.041 of 12 maps, 51%", False),
+        ("mean 0.04 of 12 maps, 51%", False),
+        ("share 0.04 of 12 maps", False),
+    ],
+)
+def test_a_rounded_number_may_fall_to_its_other_side(new: str, same: bool) -> None:
+    old = "share 0.03 of 12 maps, 51%"
+    assert (as_rounded(new, old) == old) == same
