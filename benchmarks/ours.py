@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from work import FOLDER, LAST_CONVOLUTION, Item, Shared, shared
+from work import FOLDER, LAST_CONVOLUTION, SECOND_CONVOLUTION, UNTRAINED, Item, Shared, shared
 
 from xai_utils._quiet import import_tensorflow
 
@@ -20,7 +20,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 Work = Callable[[], Any]
-MODULES = ("gradients", "backprop", "perturbation", "cam")
+MODULES = ("gradients", "backprop", "perturbation", "cam", "optimization")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SEARCHED = 256  # passes that the search for the best batch size repeats
 
@@ -28,14 +28,34 @@ SEARCHED = 256  # passes that the search for the best batch size repeats
 @functools.cache
 def network(name: str) -> tuple[Any, Shared]:
     """A network and the images that all share."""
+    if name == UNTRAINED:
+        return untrained()
     return keras.models.load_model(FOLDER / f"{name}.keras"), shared(name)
+
+
+def untrained() -> tuple[Any, Shared]:
+    """VGG16 without its softmax, weights and one image at random; too large to be saved."""
+    keras.utils.set_random_seed(0)
+    model = keras.applications.VGG16(weights=None, classifier_activation=None)
+    images = np.random.default_rng(0).normal(size=(1, *model.input_shape[1:])).astype(np.float32)
+    logits = np.asarray(model(images))
+    return model, Shared(images, logits, logits.argmax(axis=1).astype(np.int32), [], [])
 
 
 @functools.cache
 def logits_model(name: str) -> Any:
     """The same network without its softmax."""
     model, _ = network(name)
+    if name == UNTRAINED:
+        return model
     return keras.Model(model.inputs, model.get_layer("logits").output)
+
+
+@functools.cache
+def second_convolution(name: str) -> Any:
+    """The network up to its second convolution."""
+    model, _ = network(name)
+    return keras.Model(model.inputs, model.get_layer(SECOND_CONVOLUTION).output)
 
 
 # --- ours ----------------------------------------------------------------------------------------
@@ -66,13 +86,24 @@ def ours(item: Item) -> Work:
     return lambda: function(model, images, target, **parameters)
 
 
+def ascent(item: Item) -> Work:
+    """Activation maximisation of the first filters of the second convolution, one image each."""
+    function, (model, _) = find(item.method), network(item.network)
+    layer, channels = SECOND_CONVOLUTION, range(item.images)
+    return lambda: function(model, layer=layer, channel=channels, **item.parameters).images
+
+
 # --- the floor -----------------------------------------------------------------------------------
 
 
 @functools.cache
 def bare(name: str, passes: str) -> Callable[[Any, Any], Any]:
-    """One compiled function: logits, or the gradient of the target's logit with respect to x."""
-    model = logits_model(name)
+    """One compiled function: logits, or the gradient of the target's logit with respect to x.
+
+    ``"channel"``: the gradient of a channel's mean in the second convolution; ``target`` is the
+    channel.
+    """
+    model = second_convolution(name) if passes == "channel" else logits_model(name)
     shape = tf.TensorSpec([None, *model.inputs[0].shape[1:]], tf.float32)
 
     @tf.function(input_signature=[shape, tf.TensorSpec([None], tf.int32)], autograph=False)
@@ -81,7 +112,10 @@ def bare(name: str, passes: str) -> Callable[[Any, Any], Any]:
             return model(x)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            value = tf.gather(model(x), target, axis=1, batch_dims=1)
+            output = model(x)
+            if passes == "channel":
+                output = tf.reduce_mean(output, axis=(1, 2))
+            value = tf.gather(output, target, axis=1, batch_dims=1)
         return tape.gradient(value, x)
 
     return function.get_concrete_function()
@@ -192,7 +226,7 @@ def shap_deep(item: Item) -> Work:
 
 
 ENTRIES: dict[str, dict[str, Callable[[Item], Work]]] = {
-    "ours": {"*": ours},
+    "ours": {"activation_maximization": ascent, "*": ours},
     "floor": {"*": floor},
     "lime": {"lime": lime},
     "lime, compiled": {"lime": lime_compiled},

@@ -19,8 +19,10 @@ BUILD = ROOT / "build"
 FOLDER = BUILD / "bench"  # networks, images and results that the processes hand to each other
 N_IMAGES = 64
 NETWORKS = {"mnist": "mnist", "neu": "neu_flat"}  # our names, and those of the trained weights
-SIDES = {"mnist": 28, "neu": 200}
+UNTRAINED = "vgg16"  # random weights: time does not hang on what a network has learned
+SIDES = {"mnist": 28, "neu": 200, UNTRAINED: 224}
 LAST_CONVOLUTION = {"mnist": "conv2", "neu": "conv4"}
+SECOND_CONVOLUTION = "conv2"  # 64 filters in both networks
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class Item:
 
     Attributes:
         method: a function of `xai_utils`, or a peer's method that has no counterpart there.
-        network: ``"mnist"`` or ``"neu"``.
-        images: how many are explained.
-        passes: what the floor counts, ``"forward"`` or ``"gradient"`` (forward + input gradient).
+        network: ``"mnist"``, ``"neu"`` or ``"vgg16"``.
+        images: how many are explained, or made.
+        passes: what the floor counts: ``"forward"``, ``"gradient"`` (forward + input gradient), or
+            ``"channel"``, that gradient of one channel's mean, the layers behind it left out.
         rows: passes for each image.
         bar: the ratio to the floor that ours is meant to keep; None where it is only reported.
         parameters: keyword arguments of our function; the peers' are made from them.
@@ -92,6 +95,13 @@ def occlusion(
     return Item("occlusion", network, images, "forward", rows, bar, parameters, note, not plain)
 
 
+def ascent(network: str, note: str, bar: float | None, options: dict[str, Any]) -> Item:
+    """A line for activation maximisation: 64 filters, 30 steps, one gradient pass a step."""
+    parameters = {"steps": 30, **options}
+    method = "activation_maximization"
+    return Item(method, network, 64, "channel", 30, bar, parameters, note, peers=False)
+
+
 def _both(method: str, images: int = N_IMAGES, **more: Any) -> list[Item]:
     return [Item(method, network, images, **more) for network in NETWORKS]
 
@@ -108,10 +118,13 @@ ITEMS = [
     occlusion("mnist", 16, 4, 2, 1.10, plain=True),
     occlusion("neu", 4, 20, 10, 1.10, plain=True),
     Item("grad_cam", "neu", 64, "forward"),
+    Item("grad_cam_layers", UNTRAINED, 1, bar=1.20, note="13 maps", peers=False),
     *_both("guided_backprop"),
     *_both("lrp", parameters=LRP, note="epsilon"),
     *_both("lrp", parameters=ALPHA_BETA, note="alpha-beta", bar=None),
     *_both("deep_lift", bar=None),
+    *(ascent(network, "", 1.20, {}) for network in NETWORKS),
+    ascent("neu", "moved, smoothed", None, {"jitter": 4, "zoom": 0.05, "total_variation": 0.1}),
     Item("rise", "mnist", 4, "forward", 1000, None, {"masks": 1000}),
     Item("lime", "neu", 1, "forward", 1000, None, {"samples": 1000}),
 ]
