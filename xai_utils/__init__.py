@@ -1,8 +1,9 @@
 """Look inside machine-learning models: the small library behind the course's notebooks.
 
 Modules, each resting on the ones before it: `storage`; `datasets`, `simulate`, `overlaps`;
-`models`, `training`; `scores`; `gradients`, `backprop`, `perturbation`, `cam`, `tabular`,
-`shapley`, `local_surrogates`, `prototypes`; `metrics`, `plots`, `method_map`.
+`models`, `imagenet`, `ground_truth`, `training`; `scores`; `gradients`, `backprop`, `perturbation`,
+`cam`, `optimization`, `tabular`, `shapley`, `local_surrogates`, `prototypes`; `metrics`, `plots`,
+`method_map`.
 Importing the package imports none of TensorFlow, Matplotlib or OpenCV; the functions that need them
 do.
 """
