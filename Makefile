@@ -7,10 +7,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course lab test bench train lint store lock clean
+.PHONY: help course lab test bench train scoreboard lint store lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 # Named .installed because a broken-off installation leaves a .venv, too.
 .venv/.installed: requirements.lock pyproject.toml
@@ -33,6 +33,9 @@ bench: .venv/.installed ## measure speed against the floor and against other lib
 
 train: .venv/.installed ## train the shipped networks again and rewrite data/weights
 	@$(RUN) -m xai_utils train
+
+scoreboard: .venv/.installed ## measure every method of the course, into build/ and data/
+	@$(RUN) data/make_scoreboard.py
 
 lint: .venv/.installed ## style of code and notebooks, types of xai_utils
 	@$(RUN) -m ruff check .

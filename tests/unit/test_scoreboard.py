@@ -1,0 +1,164 @@
+"""The scoreboard of the course: every method and question on a tiny network, and the file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_utils import _course_maps as maps
+from xai_utils import metrics, scoreboard, scores, shapley
+from xai_utils.datasets import ImageDataset
+from xai_utils.local_surrogates import superpixels
+from xai_utils.perturbation import rise
+
+N = 6
+
+
+@pytest.fixture(scope="module")
+def board() -> scoreboard.Board:
+    from networks import functional, gap_layers, seeded
+
+    masks = np.zeros((N, 8, 8), bool)
+    masks[:, :4, :4] = True
+    images = np.random.default_rng(3).integers(0, 256, (N, 8, 8, 1), np.uint8)
+    test = ImageDataset(
+        name="Squares",
+        images=images,
+        labels=np.arange(N) % 3,
+        class_names=("a", "b", "c"),
+        names=tuple(map(str, range(N))),
+        split=np.full(N, "test"),
+        sheets=np.arange(N),
+        source="a test",
+        about="",
+        masks=masks,
+    )
+    return scoreboard.Board("tiny", seeded(functional(gap_layers())), test, test.inputs, "mean")
+
+
+@pytest.fixture(scope="module")
+def result(board: scoreboard.Board, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return scoreboard.run(board, tmp_path_factory.mktemp("kept"))
+
+
+def test_every_method_meets_every_question(result: Any, board: scoreboard.Board) -> None:
+    methods = scoreboard.course_methods(board.model, board.references)
+    asked = scoreboard.course_metrics(True, "mean")
+    pairs = set(zip(result["method"], result["metric"], strict=True))
+    assert pairs == {(m, q) for m in methods for q in asked}
+    assert set(result["data"]) == {"Squares"} and set(result["network"]) == {"tiny"}
+    assert set(result["class"]) == {"all", "a", "b", "c"}
+
+
+def test_controls_are_in_every_table(result: Any) -> None:
+    for _, part in result.groupby(["metric", "class"]):
+        assert {"Sobel edges", "Grad-CAM, untrained", "random pixels"} <= set(
+            part.loc[part["control"], "method"]
+        )
+
+
+def test_what_knows_no_network_is_like_itself_on_an_untrained_one(result: Any) -> None:
+    of_all = result[result["class"] == "all"].set_index(["method", "metric"])["mean"]
+    for question in ("like untrained", "like another class"):
+        assert of_all["Sobel edges", question] == pytest.approx(1)
+        assert of_all["centred blob", question] == pytest.approx(1)
+    assert of_all["CAM", "like another class"] < 0.999
+    assert of_all["random pixels", "repeatability"] < 0.5
+    assert of_all["saliency", "repeatability"] == 1
+
+
+def test_deletion_and_insertion_by_hand(result: Any, board: scoreboard.Board) -> None:
+    x, y = board.test.inputs, board.test.labels.astype(np.int32)
+    of_all = result[(result["class"] == "all") & (result["method"] == "Sobel edges")]
+    rows = of_all.set_index("metric")
+    options: dict[str, Any] = {"steps": 10, "score": "probability"}
+    for heat, column in ((metrics.sobel_edges(x), "mean"), (np.zeros((N, 8, 8)), "chance")):
+        gone = metrics.deletion(board.model, x, heat, y, fill="mean", **options)
+        back = metrics.insertion(board.model, x, heat, y, **options)
+        assert rows.loc["deletion", column] == pytest.approx(gone.mean(), abs=1e-5)
+        assert rows.loc["insertion", column] == pytest.approx(back.mean(), abs=1e-5)
+
+
+def test_kernel_shap_of_superpixels(board: scoreboard.Board) -> None:
+    x, y = board.test.inputs[:2], np.array([2, 0])
+    heat = maps.kernel_shap_image(board.model, x, y, samples=400, seed=5)
+    for image, k, found in zip(x, y, heat, strict=True):
+        cut = superpixels(image)
+
+        def value(z: Any, image: Any = image, cut: Any = cut, k: int = int(k)) -> float:
+            shown = np.where(z[cut][..., None], image, image.mean())
+            return float(scores.logits(board.model, shown[None].astype(np.float32))[0, k])
+
+        expected = shapley.kernel_shap(value, int(cut.max()) + 1, samples=400, seed=5)
+        np.testing.assert_allclose(found, expected[cut], atol=1e-5)
+
+
+def test_deep_shap_is_of_the_asked_class(board: scoreboard.Board) -> None:
+    x, y = board.test.inputs[:3], np.array([2, 0, 1])
+    heat = maps.deep_shap_image(board.model, x, y, background=board.references[3:5])
+    logits = scores.logits(board.model, np.concatenate([x, board.references[3:5]]))
+    rise = logits[np.arange(3), y] - logits[3:, y].mean(axis=0)
+    np.testing.assert_allclose(heat.sum(axis=(1, 2, 3)), rise, atol=1e-4)
+
+
+def test_rise_without_what_all_pixels_share(board: scoreboard.Board) -> None:
+    x, y = board.test.inputs[:2], np.array([2, 0])
+    heat = maps.rise_contrast(board.model, x, y, masks=30, seed=1)
+    whole = rise(board.model, x, y, masks=30, seed=1)
+    np.testing.assert_allclose(heat.mean(axis=(1, 2)), 0, atol=1e-5)
+    np.testing.assert_allclose(np.ptp(heat - whole, axis=(1, 2)), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("cells", [None, 4])
+def test_noise_hangs_on_the_image_and_the_seed_only(cells: int | None) -> None:
+    x = np.random.default_rng(0).random((4, 8, 8, 1), np.float32)
+    whole = maps.noise(None, x, None, cells=cells, seed=1)  # type: ignore[arg-type]
+    one = maps.noise(None, x[2:3], None, cells=cells, seed=1)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(whole[2], one[0])
+    assert not np.array_equal(whole[2], whole[3])
+    other = maps.noise(None, x, None, cells=cells, seed=2)  # type: ignore[arg-type]
+    assert not np.array_equal(whole, other)
+
+
+def test_a_network_that_flattens_has_no_cam(flat: Any, board: scoreboard.Board) -> None:
+    methods = scoreboard.course_methods(flat, board.references)
+    assert "CAM" not in methods and "Grad-CAM" in methods
+
+
+def test_unknown_network() -> None:
+    with pytest.raises(ValueError, match="network 'vgg'; expected one of neu_gap, "):
+        scoreboard.load("vgg")
+
+
+def test_digits_are_a_fair_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoreboard, "DIGITS", 20)
+    board = scoreboard.load("mnist")
+    assert np.bincount(board.test.labels).tolist() == [2] * 10
+    assert np.bincount(scoreboard.in_turn(np.arange(10))).max() == 1
+    assert len(board.references) == scoreboard.REFERENCES
+
+
+def test_the_file_gives_back_what_was_written(result: Any, tmp_path: Path) -> None:
+    path = tmp_path / "board.csv"
+    path.write_text(scoreboard.written([result]), encoding="utf-8")
+    again = scoreboard.read(path)
+    assert type(again) is scoreboard.Scoreboard
+    rounded = [c for c in result.columns if result[c].dtype == float and c != "seconds"]
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(again[rounded]), pd.DataFrame(result[rounded]), atol=5.1e-5, rtol=0
+    )
+    assert again["method"].tolist() == result["method"].tolist()
+    assert again["control"].dtype == bool
+    assert not re.search(r"\d\.\d{5,}(?=,[^,\n]*,)", path.read_text())
+
+
+def test_several_networks_are_shown_one_by_one(result: Any) -> None:
+    both = pd.concat([result, result.assign(network="other")])
+    page = scoreboard.Scoreboard(both)._repr_html_()
+    assert page is not None
+    assert page.count("<table") == 2 and "<h3>Squares, other</h3>" in page

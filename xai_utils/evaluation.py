@@ -1,0 +1,362 @@
+"""Several explanations of one network, measured on one data set, in one table.
+
+`evaluate` runs every method over the images, reads each result as one map a picture, and hands the
+maps to metrics.  What comes back is a table with one row for each method, metric and class: mean,
+interval, chance, gain over chance, number of images, seconds.  Controls that know nothing of the
+network (an edge detector, the same method on a network with random weights) go in as methods, too.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _evaluation_store as store
+from . import metrics, scores
+from ._evaluation_table import Data, Result, Values, in_turn, per_image, table
+from ._evaluation_views import Scoreboard, alternative_text, draw, ranking, summary_html
+from .cam import resize_heatmap
+
+if TYPE_CHECKING:
+    import keras
+
+    from .datasets import ImageDataset
+
+__all__ = [
+    "Case",
+    "Method",
+    "Metric",
+    "Scoreboard",
+    "alternative_text",
+    "default_metrics",
+    "draw",
+    "evaluate",
+    "in_turn",
+    "ranking",
+    "read_map",
+    "summary_html",
+    "truth_metric",
+]
+
+Maps = NDArray[np.float32]
+Explainer = Callable[..., ArrayLike]  # explain(model, images, target) -> (N, h, w[, C])
+Reading = Literal["signed", "absolute"]
+Better = Literal["higher", "lower", "neither"]
+Measure = Callable[[Maps, "Case"], tuple[ArrayLike, ArrayLike | None]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to explain, and how its result is read as one map of the picture.
+
+    Attributes:
+        explain: ``explain(model, images, target)``, ``(N, h, w)`` or ``(N, h, w, C)``.
+        reading: ``"signed"``: the sum over channels, of which metrics take what speaks for the
+            class; ``"absolute"``: the largest absolute value over channels.
+        smooth: sigma in pixels of a Gaussian over the map, after reading and enlarging; 0 for none.
+        images: at most so many images of the data set (for methods that are slow); None for all.
+        seeded: ``explain`` takes ``seed=`` and draws by lot.
+        control: knows nothing of the network that is explained; drawn in grey.
+    """
+
+    explain: Explainer
+    reading: Reading = "signed"
+    smooth: float = 0.0
+    images: int | None = None
+    seeded: bool = False
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a metric may look at beside the maps themselves.
+
+    Attributes:
+        model: the network.
+        images: ``(N, H, W, C)`` float32.
+        target: ``(N,)`` int32, the explained class of each.
+        masks: ``(N, H, W)`` bool, the truth, never empty; None where the data have none.
+        explain: ``explain(model, images, target, seed=0)``: the same method on other images or
+            another network, read in the same way, ``(N, H, W)``.
+        seeded: whether another seed can change what ``explain`` gives.
+    """
+
+    model: keras.Model
+    images: NDArray[np.float32]
+    target: NDArray[np.int32]
+    masks: NDArray[np.bool_] | None
+    explain: Callable[..., Maps]
+    seeded: bool
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One question to a map.
+
+    Attributes:
+        measure: ``measure(maps, case)`` gives ``(N,)`` values, NaN where the question has no
+            answer, and what a map that knows nothing would score: ``(N,)``, a number, or None.
+        better: which way is better; "neither" for a metric that describes.
+        images: at most so many images; None for all that the method explains.
+        truth: asks for masks, so data without any do without it.
+    """
+
+    measure: Measure
+    better: Better = "higher"
+    images: int | None = None
+    truth: bool = False
+
+
+def truth_metric(name: str, *, tolerance: int = 0) -> Metric:
+    """A metric of `metrics.METRICS` as `evaluate` takes it: maps against masks, with its chance.
+
+    Args:
+        name: a key of `metrics.METRICS`.
+        tolerance: of the pointing game, in pixels.
+    """
+    options = {"tolerance": tolerance} if name == "pointing_game" else {}
+    function = metrics.METRICS[name]
+
+    def measure(maps: Maps, case: Case) -> tuple[Values, Values]:
+        assert case.masks is not None  # truth=True
+        chance = metrics.chance(name, case.masks, **options)
+        return function(maps, case.masks, **options), chance
+
+    return Metric(measure, truth=True)
+
+
+def default_metrics() -> dict[str, Metric]:
+    """What is asked when the caller names no metric: three questions to the truth."""
+    return {
+        "energy inside": truth_metric("energy_inside"),
+        "pointing game": truth_metric("pointing_game"),
+        "AUC": truth_metric("auc_inside"),
+    }
+
+
+def evaluate(
+    methods: Mapping[str, Method | Explainer],
+    model: keras.Model,
+    dataset: ImageDataset,
+    metrics: Mapping[str, Metric] | None = None,
+    *,
+    folder: Path | str | None = None,
+    chunk: int = 32,
+    seed: int = 0,
+    level: float = 0.95,
+    draws: int = 1000,
+    return_values: bool = False,
+) -> Any:
+    """Measure every method with every metric on every image, class by class, beside chance.
+
+    A row's mean is over the images of a class, or of all; its interval is a percentile bootstrap
+    that draws whole sheets, because plates of one sheet are not independent.  ``gain`` is the mean
+    of value - chance (of chance - value where lower is better), with an interval of its own: where
+    that holds zero, the method was not told from one that knows nothing.  Explained is the logit of
+    the class that the image has.
+
+    A method or metric with a limit of images gets a seeded sample, as many of each class as
+    possible; the smaller sample is part of the larger one.
+
+    Args:
+        methods: by name: a `Method`, or a function as in `Method.explain`.
+        model: the network; its weights are only read.
+        dataset: images, classes, sheets, and boxes or masks where it has them.
+        metrics: by name; None for `default_metrics`.
+        folder: where the result of each method is kept as soon as it is there.  Called again, only
+            what is missing is computed.  None keeps nothing.
+        chunk: images explained at once; memory grows with it, not with the data set.
+        seed: of the samples and of the bootstrap.
+        level, draws: of the interval; see `metrics.bootstrap_interval`.
+        return_values: also return the value of every single image.
+
+    Returns:
+        A `Scoreboard`: a frame with the columns ``method, control, metric, better, class, mean,
+        low, high, chance, gain, gain_low, gain_high, images, undefined, seconds``.  ``undefined``
+        images gave NaN (an empty map): they are not in the mean, and gain 0.  ``seconds`` are of
+        processor time for one image, all cores together, without tracing.  With ``return_values`` a
+        pair of it and a frame ``method, metric, image, class, sheet, value, chance``.
+
+    Raises:
+        ValueError: no methods; a metric that asks for a truth that the data do not have; a map or
+            value of the wrong shape, or NaN in a map, with the method's name; results in ``folder``
+            of another model, data set, method or metric, or damaged ones.
+        TypeError: options of which it cannot be told whether they changed (with ``folder`` only).
+    """
+    named, asked = _checked(methods, metrics, dataset)
+    chunk = scores.check_count("chunk", chunk)
+    data = Data.of(dataset, seed)
+    kept = None
+    if folder is not None:
+        marks = {"model": model, "data": data, "metrics": dict(asked), "options": (chunk, seed)}
+        kept = store.Folder(Path(folder), {k: store.digest(v) for k, v in marks.items()})
+    results: dict[str, tuple[dict[str, Result], float]] = {}
+    total = sum(len(data.sample(m.images)) for m in named.values())
+    with _bar(total) as bar:
+        for name, method in named.items():
+            bar.set_description(name)
+            found = None if kept is None else kept.read(name, method)
+            if found is None:
+                found = _measured(name, method, model, data, asked, chunk, bar)
+                if kept is not None:
+                    kept.write(name, method, found)
+            else:
+                bar.update(len(data.sample(method.images)))
+            values, seconds = found
+            results[name] = {m: Result(*v) for m, v in values.items()}, seconds
+    controls = {name: method.control for name, method in named.items()}
+    better = {name: metric.better for name, metric in asked.items()}
+    board = table(results, controls, better, data, {"level": level, "draws": draws, "seed": seed})
+    return (board, per_image(results, data)) if return_values else board
+
+
+def read_map(
+    name: str, attribution: ArrayLike, size: tuple[int, int], reading: Reading, smooth: float = 0.0
+) -> Maps:
+    """A method's result as one map a picture: channels joined, enlarged to ``size``, smoothed.
+
+    Args:
+        name: of the method, for errors.
+        attribution: ``(N, h, w)`` or ``(N, h, w, C)``.
+        size: ``(H, W)`` of the pictures.
+        reading, smooth: as for `Method`.
+
+    Raises:
+        ValueError: another rank, NaN, or an unknown reading.
+    """
+    a = np.asarray(attribution, np.float32)
+    if a.ndim not in (3, 4) or a.size == 0:
+        raise ValueError(f"{name} gives shape {a.shape}; expected (N, h, w) or (N, h, w, C)")
+    if not np.isfinite(a).all():
+        raise ValueError(f"{name} gives NaN or infinity: repair the model or the method first")
+    if reading not in ("signed", "absolute"):
+        raise ValueError(f"reading {reading!r} of {name}; expected 'signed' or 'absolute'")
+    if a.ndim == 4:
+        a = a.sum(axis=-1) if reading == "signed" else np.abs(a).max(axis=-1)
+    elif reading == "absolute":
+        a = np.abs(a)
+    if a.shape[1:] != tuple(size):
+        a = resize_heatmap(a, size)
+    if smooth > 0:
+        from scipy.ndimage import gaussian_filter
+
+        a = np.stack([gaussian_filter(m, smooth, mode="reflect") for m in a])
+    return a
+
+
+# --- one method ----------------------------------------------------------------------------------
+
+
+def _measured(
+    name: str,
+    method: Method,
+    model: keras.Model,
+    data: Data,
+    asked: Mapping[str, Metric],
+    chunk: int,
+    bar: Any,
+) -> tuple[dict[str, Any], float]:
+    """Each metric's numbers of images, values and chances, and seconds per image."""
+    size = data.images.shape[1:3]
+
+    def explain(
+        model: keras.Model, images: NDArray[np.float32], target: NDArray[np.int32], seed: int = 0
+    ) -> Maps:
+        options = {"seed": seed} if method.seeded else {}
+        with warnings.catch_warnings():  # the table counts them
+            warnings.filterwarnings("ignore", message=".*zero everywhere.*")
+            found = np.asarray(method.explain(model, images, target, **options))
+        if len(found) != len(images):
+            raise ValueError(f"{name} gives shape {found.shape} for {len(images)} images")
+        return read_map(name, found, size, method.reading, method.smooth)
+
+    order = data.sample(method.images)
+    explain(model, data.images[order[:1]], data.labels[order[:1]])  # what traces is not timed
+    parts: dict[str, list[Result]] = {m: [] for m in asked}
+    seconds = 0.0
+    for start in range(0, len(order), chunk):
+        index = order[start : start + chunk]
+        begun = time.process_time()
+        maps = explain(model, data.images[index], data.labels[index])
+        seconds += time.process_time() - begun
+        for m, metric in asked.items():
+            part = _asked(m, metric, maps, index, start, model, data, explain, method)
+            if part is not None:
+                parts[m].append(part)
+        bar.update(len(index))
+    joined = {
+        m: tuple(np.concatenate([getattr(p, f) for p in found]) for f in Result._fields)
+        for m, found in parts.items()
+        if found
+    }
+    return joined, seconds / len(order)
+
+
+def _asked(
+    name: str,
+    metric: Metric,
+    maps: Maps,
+    index: NDArray[np.intp],
+    start: int,
+    model: keras.Model,
+    data: Data,
+    explain: Callable[..., Maps],
+    method: Method,
+) -> Result | None:
+    """One metric on the maps of one chunk, as far as its limit of images reaches."""
+    limit = len(data.labels) if metric.images is None else metric.images
+    keep = np.arange(len(index)) < limit - start  # a sample is the beginning of the order
+    if metric.truth:
+        keep &= data.masks[index].any(axis=(1, 2)) if data.masks is not None else False
+    if not keep.any():
+        return None
+    index, maps = index[keep], maps[keep]
+    masks = data.masks[index] if data.masks is not None and metric.truth else None
+    case = Case(model, data.images[index], data.labels[index], masks, explain, method.seeded)
+    found, chance = metric.measure(maps, case)
+    value = np.asarray(found, np.float64)
+    level = np.asarray(np.nan if chance is None else chance, np.float64)
+    if value.shape != index.shape or level.shape not in ((), index.shape):
+        raise ValueError(
+            f"metric {name!r} gives values {value.shape} and chance {level.shape} for "
+            f"{len(index)} maps; expected ({len(index)},), and for chance that or a number"
+        )
+    return Result(index, value, np.broadcast_to(level, value.shape))
+
+
+def _checked(
+    methods: Mapping[str, Method | Explainer],
+    metrics: Mapping[str, Metric] | None,
+    dataset: ImageDataset,
+) -> tuple[dict[str, Method], dict[str, Metric]]:
+    named = {n: m if isinstance(m, Method) else Method(m) for n, m in dict(methods).items()}
+    if not named or not len(dataset):
+        raise ValueError(f"{len(named)} methods and {len(dataset)} images; expected some of both")
+    for name, limit in ((n, m.images) for n, m in named.items()):
+        if limit is not None:
+            scores.check_count(f"images of {name}", limit)
+    asked = default_metrics() if metrics is None else dict(metrics)
+    if dataset.masks is None and not dataset.boxes:
+        lacking = [m for m, metric in asked.items() if metric.truth]
+        if lacking:
+            raise ValueError(
+                f"{dataset.name} has neither boxes nor masks, which {', '.join(lacking)} ask for; "
+                f"pass metrics= without them"
+            )
+    if not asked:
+        raise ValueError("no metrics; expected at least one")
+    return named, asked
+
+
+def _bar(total: int) -> Any:
+    """A bar on a terminal only."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="image", delay=2, leave=False, disable=None)
