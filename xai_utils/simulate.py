@@ -15,13 +15,19 @@ class, so an explanation that points outside the mask is wrong.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from . import _steel
+from . import _shortcuts, _steel
+from ._shortcuts import Shortcut
+from ._shortcuts import grey as _grey
+
+if TYPE_CHECKING:
+    from .datasets import ImageDataset
 
 CLASS_NAMES = (
     "crazing",
@@ -35,8 +41,6 @@ VISIBLE = 6  # grey levels: a defect pixel differs from the flawless plate by at
 LEAST_SHARE = 0.005  # of the plate: a smaller defect is drawn again
 MOST_BOXES = 6
 SMALLEST = 100  # pixels: on smaller plates a hairline would be thinner than a pixel can show
-
-Shortcut = Literal["stamp", "brightness", "border"]
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,8 @@ def synthetic_steel(
     """
     if n_per_class < 1:
         raise ValueError(f"n_per_class is {n_per_class}; expected at least 1 plate of each class.")
-    if shortcut is not None and shortcut not in _SHORTCUTS:
-        raise ValueError(f"shortcut is {shortcut!r}; expected None or one of {[*_SHORTCUTS]}.")
-    rates = _rates(shortcut_class, shortcut_rate, elsewhere_rate)
+    _shortcuts.check(shortcut, shortcut_rate=shortcut_rate, elsewhere_rate=elsewhere_rate)
+    rates = _rates(class_index(shortcut_class), 6, shortcut_rate, elsewhere_rate)
     labels = np.repeat(np.arange(6, dtype=np.int64), n_per_class)
     images = np.empty((len(labels), size, size), np.uint8)
     masks = np.empty(images.shape, bool)
@@ -114,7 +117,7 @@ def synthetic_steel(
             if planted is not None and shortcut is not None:
                 rng = _stream(seed, index, _SHORTCUT)
                 if rng.random() < rates[label]:
-                    images[i], planted[i] = _SHORTCUTS[shortcut](images[i], rng)
+                    images[i], planted[i] = _shortcuts.marked(images[i], shortcut, rng)
         boxes = tuple(map(mask_boxes, masks))
     return SyntheticSteel(images, labels, masks, boxes, planted)
 
@@ -145,17 +148,82 @@ def draw_plate(label: int | str, index: int = 0, seed: int = 0, *, size: int = 2
     return Plate(np.where(mask, spoilt, flawless), flawless, mask)
 
 
-def class_index(label: int | str) -> int:
-    """Index of a class in CLASS_NAMES, from its name or its index.
+class Planted(NamedTuple):
+    """A data set with a shortcut on some of its plates, and the truth about where it lies."""
+
+    dataset: ImageDataset
+    masks: np.ndarray  # (N, H, W) bool, the shortcut's pixels; none on a plate that is as it was
+
+
+def plant_shortcut(
+    dataset: ImageDataset,
+    shortcut: Shortcut,
+    shortcut_class: int | str,
+    *,
+    shortcut_rate: float = 1.0,
+    elsewhere_rate: float = 0.0,
+    strength: float = 1.0,
+    parts: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Planted:
+    """Plant a shortcut of `synthetic_steel` on the plates of any data set, real ones too.
+
+    Whether a plate bears it, and where, is drawn from a stream that hangs on the plate's name and
+    the seed alone: a plate is marked in the same way in every subset, and those marked at a low
+    rate are among those marked at a higher one.  Pixels outside the masks stay as they are.
+
+    Args:
+        dataset: square grey plates; it is left as it was.
+        shortcut: "stamp", "brightness" or "border".
+        shortcut_class: index or name of the class that the shortcut goes with.
+        shortcut_rate: share of the plates of that class that bear it, in [0, 1].
+        elsewhere_rate: share of the other plates that bear it, in [0, 1].
+        strength: from 0, a mark that nobody sees, to 1; each pixel goes so much of its way.
+        parts: parts of the split in which plates are marked, for example ``("train",)``; None for
+            all of them.
+        seed: start of all random streams, not negative.
 
     Raises:
-        ValueError: a name that is not in CLASS_NAMES, an index outside 0..5.
+        ValueError: a share or a strength outside [0, 1], an unknown shortcut, class or part.
     """
-    if isinstance(label, str) and label in CLASS_NAMES:
-        return CLASS_NAMES.index(label)
-    if isinstance(label, int | np.integer) and 0 <= label < 6:
+    _shortcuts.check(
+        shortcut, shortcut_rate=shortcut_rate, elsewhere_rate=elsewhere_rate, strength=strength
+    )
+    names = dataset.class_names
+    marked_class = class_index(shortcut_class, names)
+    rates = _rates(marked_class, len(names), shortcut_rate, elsewhere_rate)
+    unknown = [part for part in parts or () if part not in dataset.split]
+    if unknown:
+        known = ", ".join(np.unique(dataset.split))
+        raise ValueError(f"parts has {unknown}; expected some of {known}.")
+    images = dataset.images.copy()
+    masks = np.zeros(images.shape[:3], bool)
+    with _one_thread():
+        for i, name in enumerate(dataset.names):
+            rng = _stream(seed, zlib.crc32(name.encode()), _SHORTCUT)
+            wanted = parts is None or dataset.split[i] in parts
+            if rng.random() < rates[dataset.labels[i]] and wanted:
+                images[i, ..., 0], masks[i] = _shortcuts.marked(
+                    images[i, ..., 0], shortcut, rng, strength
+                )
+    what = f"{shortcut} on {shortcut_rate:.0%} of {names[marked_class]}"
+    if elsewhere_rate:
+        what += f" and {elsewhere_rate:.0%} of the others"
+    return Planted(replace(dataset, images=images, name=f"{dataset.name}, {what}"), masks)
+
+
+def class_index(label: int | str, names: Sequence[str] = CLASS_NAMES) -> int:
+    """Index of a class in ``names``, from its name or its index.
+
+    Raises:
+        ValueError: a name that is not among them, an index outside their range.
+    """
+    if isinstance(label, str) and label in names:
+        return list(names).index(label)
+    if isinstance(label, int | np.integer) and 0 <= label < len(names):
         return int(label)
-    raise ValueError(f"class is {label!r}; expected 0..5 or one of {', '.join(CLASS_NAMES)}.")
+    last = len(names) - 1
+    raise ValueError(f"class is {label!r}; expected 0..{last} or one of {', '.join(names)}.")
 
 
 def mask_boxes(mask: np.ndarray) -> np.ndarray:
@@ -203,12 +271,6 @@ def _stream(seed: int, index: int, purpose: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index, purpose)))
 
 
-def _grey(levels: np.ndarray) -> np.ndarray:
-    """Grey levels as a camera gives them: whole numbers from 0 to 255."""
-    grey: np.ndarray = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return grey
-
-
 def _groups(mask: np.ndarray) -> np.ndarray:
     """The number of its group for each pixel of a mask, 0 outside; see mask_boxes."""
     import cv2
@@ -229,55 +291,8 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
     return np.asarray(mask & (share[groups] >= 0.02))
 
 
-# ---- the shortcuts: image and pixels of the mark -----------------------------------------------
-
-
-def _rates(marked: int | str, there: float, elsewhere: float) -> np.ndarray:
+def _rates(marked: int, classes: int, there: float, elsewhere: float) -> np.ndarray:
     """The share of marked plates for each class."""
-    for name, rate in {"shortcut_rate": there, "elsewhere_rate": elsewhere}.items():
-        if not 0 <= rate <= 1:
-            raise ValueError(f"{name} is {rate}; expected a share between 0 and 1.")
-    rates = np.full(6, elsewhere, float)
-    rates[class_index(marked)] = there
+    rates = np.full(classes, elsewhere, float)
+    rates[marked] = there
     return rates
-
-
-def _stamp(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A ring with a cross, in ink that lets the steel show through, in the upper right corner."""
-    import cv2
-
-    size = len(image)
-    u = size / 200
-    radius = 11 * u
-    x, y = (size - 18 * u, 18 * u) + rng.uniform(-3, 3, 2) * u
-    ink = np.zeros_like(image)
-    thick = max(1, round(2 * u))
-
-    def at(dx: float, dy: float) -> tuple[int, int]:
-        return round(float(x + dx) * 8), round(float(y + dy) * 8)
-
-    cv2.circle(ink, at(0, 0), round(radius * 8), 255, thick, cv2.LINE_AA, shift=3)
-    arm = 0.55 * radius
-    for a, b in (((-arm, -arm), (arm, arm)), ((-arm, arm), (arm, -arm))):
-        cv2.line(ink, at(*a), at(*b), 255, thick, cv2.LINE_AA, shift=3)
-    return _grey(image * (1 - 0.75 * (ink / 255))), ink > 0
-
-
-def _brightness(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The whole plate 40 grey levels lighter, as under a lamp of another line."""
-    return _grey(image.astype(np.int16) + 40), np.ones(image.shape, bool)
-
-
-def _border(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A dark frame, 2 % of the plate wide, as from the edge of a camera's window."""
-    wide = max(1, round(0.02 * len(image)))
-    frame = np.ones(image.shape, bool)
-    frame[wide:-wide, wide:-wide] = False
-    return np.where(frame, np.uint8(20), image), frame
-
-
-_SHORTCUTS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray]]] = {
-    "stamp": _stamp,
-    "brightness": _brightness,
-    "border": _border,
-}
