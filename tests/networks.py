@@ -161,3 +161,16 @@ def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e-5) -> 
     size = np.abs(expected).max()
     assert size > 1e-3
     np.testing.assert_allclose(actual, expected, atol=tolerance * max(size, 1), rtol=0)
+
+
+# --- by hand: two filters on an image of four pixels ---------------------------------------------
+
+FOUR = np.array([[1, 2], [4, 5]], np.float32)[None, ..., None]
+
+
+def two_filters(head: Layers) -> Any:
+    """``relu(x)`` and ``relu(3 - x)`` of a 2x2 image, then a head."""
+    filters = layers.Conv2D(2, 1, activation="relu", name="filters")
+    model = functional([filters, *head], (2, 2, 1))
+    filters.set_weights([np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.array([0.0, 3.0])])
+    return model

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Maps = NDArray[np.float32]
 Target = int | ArrayLike | None
+SILENT = "No place speaks for this class, or the score's gradient vanished"
 Heat = Callable[[Any, Any], Any]  # heat(activation, gradient): (N, h, w, K) each -> (N, h, w)
 
 
@@ -78,15 +79,8 @@ def from_gradients(
 
 
 def announce_zeros(heat: Maps, what: str, stacklevel: int = 3) -> Maps:
-    """Say so when a map is zero everywhere: it shows that nothing was found, not where."""
-    empty = np.flatnonzero(~heat.any(axis=tuple(range(1, heat.ndim))))
-    if empty.size:
-        warnings.warn(
-            f"{what}: the map is zero everywhere for {empty.size} of {len(heat)} images (first: "
-            f"number {empty[0]}). No place speaks for this class, or the score's gradient vanished",
-            stacklevel=stacklevel,
-        )
-    return heat
+    """Say so when a map is zero everywhere."""
+    return scores.announce_zeros(heat, what, SILENT, stacklevel + 1)
 
 
 def announce_zero_layers(maps: dict[str, Maps], what: str, stacklevel: int) -> None:

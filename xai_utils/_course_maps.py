@@ -28,6 +28,7 @@ def on_another(
     network: keras.Model,
     explain: Callable[..., Any],
 ) -> Any:
+    """The same method on another network, such as one with random weights."""
     return explain(network, images, target)
 
 

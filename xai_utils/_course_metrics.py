@@ -12,7 +12,7 @@ import numpy as np
 from . import metrics, scores
 from ._black_box import Images
 from ._evaluation_table import Values
-from .evaluation import Better, Case, Maps, Metric, truth_metric
+from ._evaluation_terms import Better, Case, Maps, Metric, truth_metric
 
 
 def course_metrics(truth: bool, fill: str | float) -> dict[str, Metric]:

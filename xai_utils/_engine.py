@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -120,6 +121,20 @@ def check_finite(result: NDArray[np.floating], method: str, name: str) -> None:
             f"{method}: the result holds NaN or infinity although images and weights do not: a "
             f"number overflows inside model {name!r}; are the images in its scale?"
         )
+
+
+def announce_zeros(
+    maps: NDArray[np.float32], method: str, because: str, stacklevel: int = 3
+) -> NDArray[np.float32]:
+    """Say so when a map is zero everywhere: it shows that nothing was found, not where."""
+    empty = np.flatnonzero(~maps.any(axis=tuple(range(1, maps.ndim))))
+    if empty.size:
+        warnings.warn(
+            f"{method}: the map is zero everywhere for {empty.size} of {len(maps)} images "
+            f"(first: number {empty[0]}). {because}",
+            stacklevel=stacklevel,
+        )
+    return maps
 
 
 # --- the compiled engine -------------------------------------------------------------------------

@@ -88,6 +88,15 @@ def table(
     data: Data,
     interval: dict[str, Any],
 ) -> Scoreboard:
+    """One row for each method, metric and class, and for all classes together.
+
+    Args:
+        results: by method: what each metric said, and seconds an image.
+        controls: by method.
+        better: by metric.
+        data: classes and sheets.
+        interval: options of `metrics.bootstrap_interval`.
+    """
     rows = []
     for name, (found, seconds) in results.items():
         for m, result in found.items():
@@ -123,6 +132,7 @@ def _row(
 
 
 def per_image(results: Mapping[str, tuple[dict[str, Result], float]], data: Data) -> pd.DataFrame:
+    """One row for each method, metric and image: the values behind the table's means."""
     import pandas as pd
 
     names, classes = np.array(data.names), np.array(data.class_names)

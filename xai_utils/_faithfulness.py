@@ -103,10 +103,8 @@ def removal_curve(
 
     Source: Samek et al. 2017 and Petsiuk et al. 2018, for the curves; see `road` for the fill.
     """
-    x, classes = scores.prepare(model, images, target, score)
+    x, classes = scores.resolved(model, images, target, score)
     maps = _of_images(heat, x)
-    if target is None:
-        classes = scores.logits(model, x).argmax(axis=1).astype(np.int32)
     shares = _shares(steps)
     counts = np.rint(shares * maps[0].size).astype(int)
     filling = filler(fill, x, noise, seed)
@@ -114,10 +112,7 @@ def removal_curve(
 
     @functools.lru_cache(maxsize=1)  # rows come image by image
     def ranks(n: int) -> NDArray[np.intp]:
-        values = maps[n].ravel() if least_first else -maps[n].ravel()
-        place = np.empty(values.size, np.intp)
-        place[np.lexsort((among_equals, values))] = np.arange(values.size)
-        return place.reshape(maps[n].shape)
+        return _ranks(maps[n] if least_first else -maps[n], among_equals)
 
     def changed(row: NDArray[np.intp]) -> tuple[Images, NDArray[np.int32]]:
         n, k = np.divmod(row, len(counts))
@@ -242,6 +237,13 @@ def road(
 
 
 # --- what goes in --------------------------------------------------------------------------------
+
+
+def _ranks(values: NDArray[np.float64], among_equals: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Each pixel's place in the order of its value, the lowest first: ``(H, W)``."""
+    place = np.empty(values.size, np.intp)
+    place[np.lexsort((among_equals, values.ravel()))] = np.arange(values.size)
+    return place.reshape(values.shape)
 
 
 def _answer(score: Score, model: keras.Model, x: Any, target: Any) -> Any:

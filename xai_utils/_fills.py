@@ -6,12 +6,13 @@ weighted mean of its eight neighbours, which may be missing themselves: a sparse
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ._stand_ins import pictures
 
 Images = NDArray[np.float32]
 Masks = NDArray[np.bool_]
@@ -31,38 +32,14 @@ PRECISION = 1e-10  # of the solution, relative to how much the known pixels diff
 
 def filler(fill: Any, x: Images, noise: float, seed: int) -> Filler:
     """A function of image, step and mask that gives the picture which gone pixels come from."""
-    if isinstance(fill, str):
-        if fill == "linear":
-            if not noise >= 0:
-                raise ValueError(f"noise {noise!r}; expected a standard deviation, 0 or more")
-            return lambda n, k, gone: noisy_linear_imputation(
-                x[n], gone, noise, np.random.default_rng([seed, n, k])
-            )
-        if fill not in ("mean", "blur"):
-            raise ValueError(f"fill {fill!r}; expected {FILLS}")
-        make = _mean if fill == "mean" else _blurred
-        kept = functools.lru_cache(maxsize=1)(lambda n: make(x[n]))
-        return lambda n, k, gone: kept(n)
-    values: Any = np.asarray(fill)
-    if values.dtype.kind not in "fiu" or values.shape not in ((), x.shape[1:], x.shape):
-        raise ValueError(
-            f"fill of dtype {values.dtype} and shape {values.shape}; expected {FILLS}: "
-            f"{x.shape[1:]}, or {x.shape}"
+    if isinstance(fill, str) and fill == "linear":
+        if not noise >= 0:
+            raise ValueError(f"noise {noise!r}; expected a standard deviation, 0 or more")
+        return lambda n, k, gone: noisy_linear_imputation(
+            x[n], gone, noise, np.random.default_rng([seed, n, k])
         )
-    if not np.isfinite(values).all():
-        raise ValueError("NaN or infinity in the fill; remove or repair it")
-    given = np.broadcast_to(values.astype(np.float32), x.shape)
-    return lambda n, k, gone: given[n]
-
-
-def _mean(image: Images) -> Images:
-    return np.broadcast_to(image.mean(axis=(0, 1)), image.shape)
-
-
-def _blurred(image: Images) -> Images:
-    import cv2
-
-    return np.reshape(cv2.GaussianBlur(image, (0, 0), BLUR), image.shape).astype(np.float32)
+    picture = pictures(fill, x, BLUR, name="fill", known=FILLS)
+    return lambda n, k, gone: picture(n)
 
 
 # --- ROAD ---

@@ -1,8 +1,7 @@
-"""What a set of scores is worth: intervals, a table by class, and one line under a figure."""
+"""What a set of scores is worth: an interval, and one line under a figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,73 +54,6 @@ def bootstrap_interval(
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.percentile(means, [50 * (1 - level), 50 * (1 + level)])
     return float(low), float(high)
-
-
-def gain_table(
-    score: ArrayLike,
-    chance: ArrayLike,
-    labels: ArrayLike,
-    class_names: Sequence[str],
-    groups: ArrayLike | None = None,
-    *,
-    level: float = 0.95,
-    draws: int = 1000,
-    seed: int = 0,
-) -> Any:
-    """Score, chance and gain of each class and of all, as a pandas frame.
-
-    Columns: ``class``; ``n`` images with a truth; ``empty``, how many of their maps say nothing
-    (they count as chance); the means ``score``, ``chance`` and ``gain``; ``low`` and ``high``, the
-    bootstrap interval of the gain; ``of_possible``, gain / (1 - chance) of the means: 1 is perfect.
-    The last row is ``all``.  A class without images has no row.
-
-    Args:
-        score: ``(N,)``, from a localisation metric.
-        chance: ``(N,)``, from `chance`.
-        labels: ``(N,)`` int.
-        class_names: name of each label.
-        groups: ``(N,)``, which images are not independent; see `bootstrap_interval`.
-        level: of the interval.
-        draws: of the bootstrap.
-        seed: of the bootstrap.
-
-    Raises:
-        ValueError: lengths differ, or no image has a truth.
-    """
-    import pandas as pd
-
-    found, expected, of = np.asarray(score), np.asarray(chance), np.asarray(labels)
-    sheet = np.arange(len(of)) if groups is None else np.asarray(groups)
-    if not found.shape == expected.shape == of.shape == sheet.shape or of.ndim != 1:
-        raise ValueError(
-            f"score {found.shape}, chance {expected.shape}, labels {of.shape} and groups "
-            f"{sheet.shape}; expected (N,) for all"
-        )
-    gain = gain_over_chance(found, expected)
-    true = ~np.isnan(gain)
-    parts = [(name, true & (of == k)) for k, name in enumerate(class_names)]
-    rows = []
-    for name, part in [*parts, ("all", true)]:
-        if not part.any():
-            continue
-        low, high = bootstrap_interval(gain[part], sheet[part], level=level, draws=draws, seed=seed)
-        mean, level_of_chance = gain[part].mean(), expected[part].mean()
-        rows.append(
-            {
-                "class": name,
-                "n": int(part.sum()),
-                "empty": int(np.isnan(found[part]).sum()),
-                "score": level_of_chance + mean,
-                "chance": level_of_chance,
-                "gain": mean,
-                "low": low,
-                "high": high,
-                "of_possible": mean / (1 - level_of_chance) if level_of_chance < 1 else np.nan,
-            }
-        )
-    if not rows:
-        raise ValueError("no image has a truth to be found: every chance level is NaN")
-    return pd.DataFrame(rows)
 
 
 def is_it_right(

@@ -207,8 +207,7 @@ def gain_over_chance(score: ArrayLike, chance: ArrayLike) -> Floats:
     """``score - chance``, image by image: what the map knows beyond a map that knows nothing.
 
     A difference, not the quotient (score - chance) / (1 - chance): where the truth fills nearly all
-    of the picture the quotient of one image is huge and the mean over images worthless.  (The
-    quotient of the means is the column ``of_possible`` of `gain_table`.)
+    of the picture the quotient of one image is huge and the mean over images worthless.
 
     A score that is NaN, because the map says nothing, gains 0: leaving it out would reward methods
     that answer only where it is easy.  Where chance is NaN there is nothing to gain: NaN.

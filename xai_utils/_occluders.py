@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ._incremental import Pair
+from ._boxes import Pair
+from ._stand_ins import pictures
 
 Images = NDArray[np.float32]
 Fill = Callable[[int, int, int], Any]  # fill(image, top, left): what covers the patch there
@@ -20,41 +21,13 @@ OCCLUDERS = "'black', 'mean', 'blur', 'inpaint', a number or an image"
 def filler(occluder: Any, images: Images, patch: Pair) -> Fill:
     """What covers a patch: a function of the image's number and the window's corner."""
     high, wide = patch
-    if isinstance(occluder, str):
-        if occluder == "inpaint":
-            return _inpainter(images, patch)
-        if occluder not in ("black", "mean", "blur"):
-            raise ValueError(f"occluder {occluder!r}; expected {OCCLUDERS}")
-
-    @functools.lru_cache(maxsize=1)  # windows come image by image
-    def cover(k: int) -> Any:
-        if isinstance(occluder, str) and occluder == "mean":
-            return np.broadcast_to(images[k].mean(axis=(0, 1)), images.shape[1:])
-        if isinstance(occluder, str) and occluder == "blur":
-            return _blurred(images[k], max(patch) / 2)
-        return constant[k]
-
-    constant = _given(0.0 if isinstance(occluder, str) else occluder, images)
-    return lambda k, top, left: cover(k)[top : top + high, left : left + wide]
-
-
-def _given(occluder: Any, images: Images) -> Images:
-    """A number, an image or one for each image as one for each, without a copy of it."""
-    values: Any = np.asarray(occluder)
-    if values.dtype.kind not in "fiu" or values.shape not in ((), images.shape[1:], images.shape):
-        raise ValueError(
-            f"occluder of dtype {values.dtype} and shape {values.shape}; expected {OCCLUDERS}: "
-            f"{images.shape[1:]}, or {images.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise ValueError("NaN or infinity in the occluder; remove or repair it")
-    return np.broadcast_to(values.astype(np.float32), images.shape)
-
-
-def _blurred(image: Images, sigma: float) -> Images:
-    import cv2
-
-    return np.reshape(cv2.GaussianBlur(image, (0, 0), sigma), image.shape).astype(np.float32)
+    if isinstance(occluder, str) and occluder == "inpaint":
+        return _inpainter(images, patch)
+    black = isinstance(occluder, str) and occluder == "black"
+    picture = pictures(
+        0.0 if black else occluder, images, max(patch) / 2, name="occluder", known=OCCLUDERS
+    )
+    return lambda k, top, left: picture(k)[top : top + high, left : left + wide]
 
 
 def _inpainter(images: Images, patch: Pair, radius: int = 3) -> Fill:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
-from . import backprop, gradients, scores
+from . import backprop, scores
 from ._cam_layers import default_layer, gap_head, spatial_layers
 from ._cam_maps import combine_layers, importance_mask, resize_heatmap
 from ._cam_runs import Maps, Target, announce_zeros, from_gradient, from_gradients
@@ -285,7 +285,7 @@ def guided_grad_cam(
     Source: Selvaraju et al. 2017, "Grad-CAM", section 3.2 (eq. 1 and 2 for L); Springenberg et al.
     2015 for G.
     """
-    images, classes = gradients._resolved(model, images, target, "logit")
+    images, classes = scores.resolved(model, images, target)
     with warnings.catch_warnings():  # zeros are announced once, of the product
         warnings.filterwarnings("ignore", message=".*zero everywhere")
         heat = grad_cam(model, images, classes, layer=layer, batch_size=batch_size)

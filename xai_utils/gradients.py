@@ -7,20 +7,19 @@ method here is a sum of such gradients: at the image, around it, or on the way t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import scores
+from ._paths import Images, Quadrature, baselines, quadrature_rule
 from .scores import Score
 
 if TYPE_CHECKING:
     import keras
 
-Images = NDArray[np.float32]
 Target = int | ArrayLike | None
-Quadrature = Literal["midpoint", "trapezoid", "gauss-legendre"]
 
 
 def saliency(
@@ -110,7 +109,7 @@ def smooth_grad(
 
     Source: Smilkov et al. 2017, "SmoothGrad", section 2.
     """
-    images, classes = _resolved(model, images, target, score)
+    images, classes = scores.resolved(model, images, target, score)
     samples = scores.check_count("samples", samples)
     if not 0 <= noise < np.inf:
         raise ValueError(f"noise {noise!r}; expected a share of the image's range, 0 or more")
@@ -165,8 +164,8 @@ def integrated_gradients(
 
     Source: Sundararajan, Taly & Yan 2017, "Axiomatic attribution for deep networks", eq. 1.
     """
-    images, classes = _resolved(model, images, target, score)
-    start = _baselines(baseline, images)
+    images, classes = scores.resolved(model, images, target, score)
+    start = baselines(baseline, images)
     way = images - start
     points, weights = quadrature_rule(quadrature, steps)
 
@@ -213,7 +212,7 @@ def expected_gradients(
     Source: Erion et al. 2021, "Improving performance of deep learning models with axiomatic
     attribution priors and expected gradients", eq. 3.
     """
-    images, classes = _resolved(model, images, target, score)
+    images, classes = scores.resolved(model, images, target, score)
     references = scores.check_images(model, references)
     samples = scores.check_count("samples", samples)
     rng = np.random.default_rng(seed)
@@ -232,29 +231,6 @@ def expected_gradients(
     return _weighted_gradients(
         "expected_gradients", model, classes, score, batch_size, images.shape, weights, between, way
     )
-
-
-def quadrature_rule(name: str, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points in [0, 1] and their weights, which sum to 1: ``integral f ~ sum_s w_s f(a_s)``.
-
-    Raises:
-        ValueError: unknown name, or too few steps.
-    """
-    steps = scores.check_count("steps", steps)
-    if name == "midpoint":
-        return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
-    if name == "gauss-legendre":
-        points, weights = np.polynomial.legendre.leggauss(steps)
-        return (points + 1) / 2, weights / 2
-    if name != "trapezoid":
-        raise ValueError(
-            f"quadrature {name!r}; expected 'midpoint', 'trapezoid' or 'gauss-legendre'"
-        )
-    if steps < 2:
-        raise ValueError("steps 1; the trapezoid needs both ends of the way, so 2 or more")
-    weights = np.full(steps, 1 / (steps - 1))
-    weights[[0, -1]] /= 2
-    return np.linspace(0, 1, steps), weights
 
 
 # --- what the methods share ----------------------------------------------------------------------
@@ -313,16 +289,6 @@ def _weighted_gradients(
     return total.astype(np.float32)
 
 
-def _resolved(
-    model: keras.Model, images: ArrayLike, target: Target, score: Score
-) -> tuple[Images, NDArray[np.int32]]:
-    """Checked images, and the class of each; the predicted one is that of the image itself."""
-    images, classes = scores.prepare(model, images, target, score)
-    if target is None:
-        classes = scores.logits(model, images).argmax(axis=1).astype(np.int32)
-    return images, classes
-
-
 def _values(
     model: keras.Model, images: Images, classes: NDArray[np.int32], score: Score
 ) -> NDArray[np.float32]:
@@ -332,18 +298,3 @@ def _values(
         return scores.pick(scores.trace(model, x).logits, target, score)
 
     return scores.explain(model, images, classes, ("values",), step, score=score)
-
-
-def _baselines(baseline: float | ArrayLike, images: Images) -> Images:
-    """One baseline for each image, whatever of the three forms was given."""
-    given = np.asarray(baseline)
-    if given.dtype.kind not in "fiu":
-        raise ValueError(f"baseline of dtype {given.dtype}; expected numbers in the images' scale")
-    if given.shape not in ((), images.shape[1:], images.shape):
-        raise ValueError(
-            f"baseline of shape {given.shape}; expected a number, one image {images.shape[1:]} or "
-            f"one for each image {images.shape}"
-        )
-    if not np.isfinite(given).all():
-        raise ValueError("NaN or infinity in the baseline; remove or repair it")
-    return np.broadcast_to(given.astype(np.float32), images.shape)

@@ -78,6 +78,17 @@ def samples_needed(spread: ArrayLike, samples: int, wanted: float) -> int:
 # --- tables --------------------------------------------------------------------------------------
 
 
+def _check_row(row: pd.DataFrame, background: pd.DataFrame) -> None:
+    check_frame(row, "row")
+    check_frame(background, "background")
+    if len(row) != 1 or list(row.columns) != list(background.columns):
+        raise ValueError(
+            f"row is {len(row)} rows of {list(row.columns)}; expected one row with the columns of "
+            f"the background, {list(background.columns)}"
+        )
+    check_varies(background)
+
+
 def lime_table(
     model: Any,
     row: pd.DataFrame,
@@ -126,14 +137,7 @@ def lime_table(
     import pandas as pd
 
     f = predictor(model)
-    check_frame(row, "row")
-    check_frame(background, "background")
-    if len(row) != 1 or list(row.columns) != list(background.columns):
-        raise ValueError(
-            f"row is {len(row)} rows of {list(row.columns)}; expected one row with the columns of "
-            f"the background, {list(background.columns)}"
-        )
-    check_varies(background)
+    _check_row(row, background)
     if around not in ("row", "background"):
         raise ValueError(f"around must be 'row' or 'background', not {around!r}")
     columns, train = list(background.columns), background.to_numpy(np.float64)

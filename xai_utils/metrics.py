@@ -14,7 +14,7 @@ are in `xai_utils.ground_truth`.
 from __future__ import annotations
 
 from ._faithfulness import Curve, deletion, insertion, pixel_flipping, removal_curve, road
-from ._gain import bootstrap_interval, gain_table, is_it_complete, is_it_right
+from ._gain import bootstrap_interval, is_it_complete, is_it_right
 from ._localisation import (
     METRICS,
     auc_inside,
@@ -42,7 +42,6 @@ __all__ = [
     "energy_inside",
     "entropy",
     "gain_over_chance",
-    "gain_table",
     "insertion",
     "is_it_complete",
     "is_it_right",

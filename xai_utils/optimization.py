@@ -206,34 +206,12 @@ def _functions(model: keras.Model, unit: Unit, canvas: Canvas, recipe: Recipe) -
     """
     import tensorflow as tf
 
-    moved, smooth, flat, bounded = recipe.parts
     low, width = canvas.low, canvas.width
 
     def measured(model: keras.Model, u: Any, numbers: Any) -> Any:
         return activation(model, low + width * u, numbers, unit)
 
-    def step(
-        model: keras.Model,
-        _: Any,
-        numbers: Any,
-        u: Any,
-        rows: Any,
-        columns: Any,
-        passes: Any,
-        pace: Any,
-    ) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(u)
-            value = measured(model, seen(u, rows, columns) if moved else u, numbers)
-        g = tape.gradient(value, u)
-        g = filtered(g, passes) if smooth else g
-        rms = tf.sqrt(tf.reduce_mean(g**2, axis=(1, 2, 3), keepdims=True))
-        d = tf.math.divide_no_nan(g, rms)
-        if flat:
-            d -= pace[1] * variation_gradient(u)
-        u += pace[0] * d
-        return tf.clip_by_value(u, 0.0, 1.0) if bounded else u, value, rms[:, 0, 0, 0]
-
+    step = _ascent(measured, recipe)
     pictures = tf.TensorSpec([None, *canvas.shape], tf.float32)
     matrix, pair = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([2], tf.float32)
     key = ("activation_maximization", unit, canvas.key)
@@ -252,6 +230,40 @@ def _functions(model: keras.Model, unit: Unit, canvas: Canvas, recipe: Recipe) -
         lambda u, numbers, *rest: one(none, numbers, u, *rest),
         lambda u, numbers: values(none, numbers, u).numpy(),
     )
+
+
+def _ascent(measured: Any, recipe: Recipe) -> Any:
+    """The step of the engine: a picture a bit further up, where it stood, and how steep that was.
+
+    ``measured(model, u, numbers)`` is the activation of pictures u in [0, 1].
+    """
+    moved, smooth, flat, bounded = recipe.parts
+
+    def step(
+        model: keras.Model,
+        _: Any,
+        numbers: Any,
+        u: Any,
+        rows: Any,
+        columns: Any,
+        passes: Any,
+        pace: Any,
+    ) -> Any:
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(u)
+            value = measured(model, seen(u, rows, columns) if moved else u, numbers)
+        g = tape.gradient(value, u)
+        g = filtered(g, passes) if smooth else g
+        rms = tf.sqrt(tf.reduce_mean(g**2, axis=(1, 2, 3), keepdims=True))
+        d = tf.math.divide_no_nan(g, rms)
+        if flat:
+            d -= pace[1] * variation_gradient(u)
+        u += pace[0] * d
+        return tf.clip_by_value(u, 0.0, 1.0) if bounded else u, value, rms[:, 0, 0, 0]
+
+    return step
 
 
 def _announce_silence(slope: NDArray[np.float32], numbers: NDArray[np.integer], unit: Unit) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _incremental, scores
+from . import _boxes, _incremental, scores
 from ._black_box import BlackBox, Images, Target, is_keras, prepared, untouched
-from ._occluders import Occluder, filler
+from ._occluders import Fill, Occluder, filler
 from .scores import Score
 
 if TYPE_CHECKING:
@@ -81,40 +81,25 @@ def occlusion(
     windows = _windows(x.shape[1:3], patch, stride)
     plan = None
     if incremental is not False and is_keras(model):
-        plan = _incremental.plan(model, x.shape[1:], windows.patch)
+        plan = _boxes.plan(model, x.shape[1:], windows.patch)
     if incremental and plan is None:
         raise ValueError(
             f"incremental=True: {look.name} does not begin with a chain of convolutions and "
             f"poolings, or a patch of {windows.patch} changes nearly all of it; leave it at None"
         )
-    fill = filler(occluder, x, windows.patch)
+    covers = _Covers(x, windows, filler(occluder, x, windows.patch))
     clean, classes = untouched(look, x, target)
-    count = len(windows.corners)
-    fall, same = np.empty((len(x), count)), np.zeros((len(x), count), bool)
-
-    def cover(n: int, w: int) -> Any:
-        painted = fill(n, *windows.corners[w])
-        same[n, w] = (painted == x[n][windows.place(w)]).all()
-        return painted
-
-    def covered(row: Any) -> Images:
-        n, w = np.divmod(row, count)
-        copies, places = x[n], windows.places(w)
-        painted = np.stack([fill(k, *windows.corners[i]) for k, i in zip(n, w, strict=True)])
-        same[n, w] = (copies[places] == painted).all(axis=(1, 2, 3))
-        copies[places] = painted
-        return copies
-
     if plan is not None:
         batches = _incremental.occluded(
-            model, plan, x, cover, windows.corners, windows.patch, score, batch_size
+            model, plan, x, covers.one, windows.corners, windows.patch, score, batch_size
         )
     else:
-        looked = look.over(covered, len(x) * count)
-        batches = ((*np.divmod(row, count), found) for row, found in looked)
+        looked = look.over(covers.copies, covers.same.size)
+        batches = ((*np.divmod(row, len(windows.corners)), found) for row, found in looked)
+    fall = np.empty(covers.same.shape)
     for n, w, found in batches:
         fall[n, w] = clean[n] - found[np.arange(len(n)), classes[n]]
-    fall[same] = 0  # rounding differs from batch to batch
+    fall[covers.same] = 0  # rounding differs from batch to batch
     scores.check_finite(fall, "occlusion", look.name)
     return windows.mean_at_pixels(fall).astype(np.float32)
 
@@ -249,6 +234,33 @@ class _Windows(NamedTuple):
         columns = _covers(self.lefts, wide, self.size[1])
         total = rows.T @ values.reshape(-1, *grid) @ columns
         return total / np.outer(rows.sum(axis=0), columns.sum(axis=0))
+
+
+class _Covers:
+    """Covers of all windows of all images, made when asked for.
+
+    ``same`` says which of them changed nothing: ``(N, windows)``.
+    """
+
+    def __init__(self, x: Images, windows: _Windows, fill: Fill) -> None:
+        self.x, self.windows, self.fill = x, windows, fill
+        self.same = np.zeros((len(x), len(windows.corners)), bool)
+
+    def one(self, n: int, w: int) -> Images:
+        """What lies on window w of image n, ``(h, w, C)``."""
+        painted = self.fill(n, *self.windows.corners[w])
+        self.same[n, w] = (painted == self.x[n][self.windows.place(w)]).all()
+        return painted
+
+    def copies(self, row: Any) -> Images:
+        """Occluded images: row ``n * windows + w`` is image n with window w covered."""
+        n, w = np.divmod(row, self.same.shape[1])
+        copies, places = self.x[n], self.windows.places(w)
+        corners = self.windows.corners[w]
+        painted = np.stack([self.fill(k, *c) for k, c in zip(n, corners, strict=True)])
+        self.same[n, w] = (copies[places] == painted).all(axis=(1, 2, 3))
+        copies[places] = painted
+        return copies
 
 
 def _windows(size: Pair, patch: Sides, stride: Sides | None) -> _Windows:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ._engine import (
     PREDICTED,
     Score,
+    announce_zeros,
     check_count,
     check_finite,
     check_images,
@@ -37,6 +38,7 @@ __all__ = [
     "LayerInfo",
     "Score",
     "Trace",
+    "announce_zeros",
     "check_count",
     "check_finite",
     "check_images",
@@ -51,6 +53,7 @@ __all__ = [
     "logits",
     "pick",
     "prepare",
+    "resolved",
     "trace",
 ]
 
@@ -105,3 +108,22 @@ def gradient_at(
 def logits(model: keras.Model, images: ArrayLike) -> NDArray[np.float32]:
     """The model's scores before its softmax: ``(N, classes)`` float32."""
     return explain(model, images, None, ("logits",), lambda model, x, _: trace(model, x).logits)
+
+
+def resolved(
+    model: keras.Model,
+    images: ArrayLike,
+    target: int | ArrayLike | None,
+    score: Score = "logit",
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Checked images, and the class of each; the predicted one is that of the image as it is.
+
+    For methods that also ask about changed copies, which may be predicted as something else.
+
+    Raises:
+        ValueError: see `prepare`.
+    """
+    images, classes = prepare(model, images, target, score)
+    if target is None:
+        classes = logits(model, images).argmax(axis=1).astype(np.int32)
+    return images, classes

@@ -12,6 +12,7 @@ from scipy import ndimage
 import numpy_network as nn
 from networks import (
     FORMS,
+    FOUR,
     SHAPE,
     flat_layers,
     functional,
@@ -21,6 +22,7 @@ from networks import (
     reloaded,
     seeded,
     tf,
+    two_filters,
 )
 from xai_utils import scores
 from xai_utils.cam import cam, grad_cam, hires_cam, resize_heatmap
@@ -40,15 +42,6 @@ def one_hot(target: int, n: int) -> np.ndarray:
 #   1  2      1  2           2  1
 #   4  5      4  5           0  0               means: 3 and 0.75
 
-IMAGE = np.array([[1, 2], [4, 5]], np.float32)[None, ..., None]
-
-
-def two_filters(head: list[Any]) -> Any:
-    filters = layers.Conv2D(2, 1, activation="relu", name="filters")
-    model = functional([filters, *head], (2, 2, 1))
-    filters.set_weights([np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.array([0.0, 3.0])])
-    return model
-
 
 @pytest.fixture(scope="module")
 def pooled() -> Any:
@@ -61,29 +54,29 @@ def pooled() -> Any:
 
 def test_by_hand_logits(pooled: Any) -> None:
     # 2 * 3 + 0.75 + 0.5 = 7.25 and -3 + 3 * 0.75 - 0.5 = -1.25
-    np.testing.assert_array_equal(scores.logits(pooled, IMAGE), [[7.25, -1.25]])
+    np.testing.assert_array_equal(scores.logits(pooled, FOUR), [[7.25, -1.25]])
 
 
 def test_by_hand_cam(pooled: Any) -> None:
     # 2 A1 + A2, and -A1 + 3 A2
-    np.testing.assert_array_equal(cam(pooled, IMAGE, 0), [[[4, 5], [8, 10]]])
-    np.testing.assert_array_equal(cam(pooled, IMAGE, 1), [[[5, 1], [-4, -5]]])
+    np.testing.assert_array_equal(cam(pooled, FOUR, 0), [[[4, 5], [8, 10]]])
+    np.testing.assert_array_equal(cam(pooled, FOUR, 1), [[[5, 1], [-4, -5]]])
 
 
 def test_by_hand_grad_cam(pooled: Any) -> None:
     # alpha = w / 4, then ReLU
-    np.testing.assert_array_equal(grad_cam(pooled, IMAGE, 0), [[[1, 1.25], [2, 2.5]]])
-    np.testing.assert_array_equal(grad_cam(pooled, IMAGE, 1), [[[1.25, 0.25], [0, 0]]])
+    np.testing.assert_array_equal(grad_cam(pooled, FOUR, 0), [[[1, 1.25], [2, 2.5]]])
+    np.testing.assert_array_equal(grad_cam(pooled, FOUR, 1), [[[1.25, 0.25], [0, 0]]])
 
 
 def test_by_hand_hires_cam(pooled: Any) -> None:
-    np.testing.assert_array_equal(hires_cam(pooled, IMAGE, 1), [[[1.25, 0.25], [-1, -1.25]]])
+    np.testing.assert_array_equal(hires_cam(pooled, FOUR, 1), [[[1.25, 0.25], [-1, -1.25]]])
 
 
 def test_by_hand_saliency(pooled: Any) -> None:
     # dA1/dx = 1 everywhere; dA2/dx = -1 where x < 3, else 0; each place counts a quarter.
     # class 0: (2 - 1) / 4 above, 2 / 4 below; class 1: (-1 - 3) / 4 above, -1 / 4 below.
-    class_0, class_1 = (saliency(pooled, IMAGE, c)[..., 0] for c in (0, 1))
+    class_0, class_1 = (saliency(pooled, FOUR, c)[..., 0] for c in (0, 1))
     np.testing.assert_array_equal(class_0, [[[0.25, 0.25], [0.5, 0.5]]])
     np.testing.assert_array_equal(class_1, [[[-1, -1], [-0.25, -0.25]]])
 
@@ -93,7 +86,7 @@ def test_by_hand_probability() -> None:
     head = [layers.GlobalAveragePooling2D(), layers.Dense(1, activation="sigmoid", name="p")]
     model = two_filters(head)
     model.get_layer("p").set_weights([np.array([[1.0], [0.0]]), np.array([-3.0])])
-    result = saliency(model, IMAGE, 0, score="probability")[..., 0]
+    result = saliency(model, FOUR, 0, score="probability")[..., 0]
     np.testing.assert_allclose(result, np.full((1, 2, 2), 1 / 16), atol=1e-7)
 
 
@@ -104,9 +97,9 @@ def test_by_hand_a_network_that_flattens() -> None:
     model = two_filters([layers.Flatten(), layers.Dense(1, name="logits")])
     gradient = np.array([[[1.0, 0.0], [0.0, 4.0]], [[0.0, 0.0], [-1.0, 0.0]]])
     model.get_layer("logits").set_weights([gradient.reshape(8, 1), np.array([0.5])])
-    np.testing.assert_array_equal(grad_cam(model, IMAGE), [[[2, 1], [0, 0]]])
-    np.testing.assert_array_equal(hires_cam(model, IMAGE), [[[1, 4], [0, -5]]])
-    np.testing.assert_array_equal(scores.logits(model, IMAGE), [[0.5]])  # their sum + bias
+    np.testing.assert_array_equal(grad_cam(model, FOUR), [[[2, 1], [0, 0]]])
+    np.testing.assert_array_equal(hires_cam(model, FOUR), [[[1, 4], [0, -5]]])
+    np.testing.assert_array_equal(scores.logits(model, FOUR), [[0.5]])  # their sum + bias
 
 
 # --- by NumPy ------------------------------------------------------------------------------------

@@ -13,12 +13,14 @@ import numpy_rules
 from networks import (
     ENDS,
     FORMS,
+    FOUR,
     SHAPE,
     functional,
     gap_layers,
     layers,
     reloaded,
     seeded,
+    two_filters,
 )
 from xai_utils import scores
 from xai_utils.cam import (
@@ -39,15 +41,7 @@ zeros_are_fine = pytest.mark.filterwarnings("ignore:.*zero everywhere")
 #   1  2      1  2           2  1
 #   4  5      4  5           0  0               sums: 12 and 3
 
-IMAGE = np.array([[1, 2], [4, 5]], np.float32)[None, ..., None]
 A1, A2 = np.array([[1, 2], [4, 5]]), np.array([[2, 1], [0, 0]])
-
-
-def two_filters(head: list[Any]) -> Any:
-    filters = layers.Conv2D(2, 1, activation="relu", name="filters")
-    model = functional([filters, *head], (2, 2, 1))
-    filters.set_weights([np.array([1.0, -1.0]).reshape(1, 1, 1, 2), np.array([0.0, 3.0])])
-    return model
 
 
 @pytest.fixture(scope="module")
@@ -70,29 +64,29 @@ def flattened() -> Any:
 def test_by_hand_grad_cam_plus_plus(pooled: Any, flattened: Any) -> None:
     # class 0: alpha = 1 / (2 + 12/2) = 1/8 and 1 / (2 + 3/4) = 4/11; w = 4 alpha g = 1/4 and 4/11
     expected = A1 / 4 + 4 * A2 / 11
-    np.testing.assert_allclose(grad_cam_plus_plus(pooled, IMAGE, 0)[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(grad_cam_plus_plus(pooled, FOUR, 0)[0], expected, rtol=1e-6)
     # class 1: the first gradient is negative, so w = 0; alpha = 1 / (2 + 9/4) = 4/17, w = 12/17
-    result = grad_cam_plus_plus(pooled, IMAGE, 1)[0]
+    result = grad_cam_plus_plus(pooled, FOUR, 1)[0]
     np.testing.assert_allclose(result, 12 * A2 / 17, rtol=1e-6)
     # flattened: alpha = 1 / (2 + 12) at g = 1, and 1 / (2 + 3 * 4) at g = 4; -1 and 0 add nothing
     expected = A1 / 14 + 4 * A2 / 14
-    np.testing.assert_allclose(grad_cam_plus_plus(flattened, IMAGE)[0], expected, rtol=1e-6)
+    np.testing.assert_allclose(grad_cam_plus_plus(flattened, FOUR)[0], expected, rtol=1e-6)
 
 
 def test_by_hand_layer_cam(pooled: Any, flattened: Any) -> None:
-    np.testing.assert_array_equal(layer_cam(pooled, IMAGE, 0)[0], A1 / 2 + A2 / 4)
-    np.testing.assert_array_equal(layer_cam(pooled, IMAGE, 1)[0], 3 * A2 / 4)
-    np.testing.assert_array_equal(layer_cam(flattened, IMAGE), [[[1, 4], [0, 0]]])
+    np.testing.assert_array_equal(layer_cam(pooled, FOUR, 0)[0], A1 / 2 + A2 / 4)
+    np.testing.assert_array_equal(layer_cam(pooled, FOUR, 1)[0], 3 * A2 / 4)
+    np.testing.assert_array_equal(layer_cam(flattened, FOUR), [[[1, 4], [0, 0]]])
 
 
 def test_by_hand_guided_grad_cam(pooled: Any) -> None:
     # class 1: Grad-CAM is 1.25 0.25 / 0 0.  On its way back -1/4 is cut at A1's ReLU and 3/4 goes
     # through A2's where A2 is active, that is above, times the filter -1.
     expected = [[-0.75 * 1.25, -0.75 * 0.25], [0, 0]]
-    np.testing.assert_array_equal(guided_grad_cam(pooled, IMAGE, 1)[0, ..., 0], expected)
+    np.testing.assert_array_equal(guided_grad_cam(pooled, FOUR, 1)[0, ..., 0], expected)
     # class 0: Grad-CAM is 1 1.25 / 2 2.5; the signal 1/2 - 1/4 above, 1/2 below.
     expected = [[0.25, 0.3125], [1, 1.25]]
-    np.testing.assert_array_equal(guided_grad_cam(pooled, IMAGE, 0)[0, ..., 0], expected)
+    np.testing.assert_array_equal(guided_grad_cam(pooled, FOUR, 0)[0, ..., 0], expected)
 
 
 def test_by_hand_many_layers_and_their_combination() -> None:
@@ -102,7 +96,7 @@ def test_by_hand_many_layers_and_their_combination() -> None:
     a.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
     b.set_weights([np.full((1, 2, 1, 1), 0.5), np.zeros(1)])
     model.get_layer("z").set_weights([np.array([[3.0], [-1.0]]), np.zeros(1)])
-    maps = grad_cam_layers(model, IMAGE)
+    maps = grad_cam_layers(model, FOUR)
     # dz/db = 3, -1: alpha 1, map b = 1.5 / 4.5.  dz/da = 1.5 1.5 / -0.5 -0.5: alpha 0.5, map a / 2
     np.testing.assert_array_equal(maps["a"], [[[0.5, 1], [2, 2.5]]])
     np.testing.assert_array_equal(maps["b"], [[[1.5], [4.5]]])
@@ -116,16 +110,16 @@ def test_by_hand_cam_of_a_convolution_behind_the_pooling() -> None:
     head = [layers.GlobalAveragePooling2D(keepdims=True), last, layers.Reshape((2,))]
     model = two_filters([*head, layers.Softmax()])
     last.set_weights([np.array([[2.0, -1.0], [1.0, 3.0]]).reshape(1, 1, 2, 2), np.zeros(2)])
-    np.testing.assert_array_equal(cam(model, IMAGE, 0)[0], 2 * A1 + A2)
-    np.testing.assert_array_equal(cam(model, IMAGE, 1)[0], 3 * A2 - A1)
+    np.testing.assert_array_equal(cam(model, FOUR, 0)[0], 2 * A1 + A2)
+    np.testing.assert_array_equal(cam(model, FOUR, 1)[0], 3 * A2 - A1)
 
 
 def test_by_hand_cam_without_a_layer_behind_the_pooling() -> None:
     model = two_filters([layers.GlobalAveragePooling2D(), layers.Softmax()])
-    np.testing.assert_array_equal(cam(model, IMAGE, 0)[0], A1)
-    np.testing.assert_array_equal(cam(model, IMAGE, 1)[0], A2)
-    np.testing.assert_array_equal(cam(model, IMAGE)[0], A1)  # means 3 and 0.75
-    np.testing.assert_array_equal(scores.logits(model, IMAGE), [[3, 0.75]])
+    np.testing.assert_array_equal(cam(model, FOUR, 0)[0], A1)
+    np.testing.assert_array_equal(cam(model, FOUR, 1)[0], A2)
+    np.testing.assert_array_equal(cam(model, FOUR)[0], A1)  # means 3 and 0.75
+    np.testing.assert_array_equal(scores.logits(model, FOUR), [[3, 0.75]])
 
 
 # --- by NumPy ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from networks import (
     seeded,
     sequential,
 )
-from xai_utils import _incremental, datasets, models, scores, training
+from xai_utils import _boxes, datasets, models, scores, training
 from xai_utils.perturbation import occlusion
 
 RNG = np.random.default_rng(3)
@@ -88,10 +88,10 @@ def random_norms(model: Any) -> Any:
 
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_every_trunk_patch_and_stride(trunk: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_incremental, "WORTH", 1.0)  # boxes as long as there are any
+    monkeypatch.setattr(_boxes, "WORTH", 1.0)  # boxes as long as there are any
     x = RNG.random((2, 19, 16, 2), np.float32)
     model = random_norms(functional([*TRUNKS[trunk](), *head()], x.shape[1:]))
-    assert _incremental.plan(model, x.shape[1:], (1, 1)) is not None
+    assert _boxes.plan(model, x.shape[1:], (1, 1)) is not None
     for patch, stride in [(1, 1), ((5, 4), (2, 3)), ((19, 7), (19, 5))]:
         agree(model, x, patch, stride)
 
@@ -101,7 +101,7 @@ def test_every_trunk_patch_and_stride(trunk: str, monkeypatch: pytest.MonkeyPatc
 def test_wherever_the_boxes_end(
     worth: float, pooled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_incremental, "WORTH", worth)
+    monkeypatch.setattr(_boxes, "WORTH", worth)
     x = RNG.random((2, 32, 29, 1), np.float32)
     model = seeded(functional([*TRUNKS["same"](), *head(pooled=pooled)], x.shape[1:]))
     for patch, stride in [(3, 3), ((7, 4), (5, 4))]:
@@ -173,7 +173,7 @@ def test_a_skip_connection_is_computed_whole(images: np.ndarray) -> None:
     c = CONV(3, 3, padding="same", name="c")(b)
     model = seeded(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(layers.Add()([a, c])))))
     agree(model, images, 2, 2)
-    assert _incremental.plan(model, (8, 8, 1), (1, 1)) is None  # a is read twice
+    assert _boxes.plan(model, (8, 8, 1), (1, 1)) is None  # a is read twice
     from_image = layers.Concatenate()([CONV(2, 3, padding="same")(inputs), inputs])
     model = seeded(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(from_image))))
     agree(model, images, 2, 2)
@@ -190,7 +190,7 @@ def test_what_is_read_by_name_is_computed_whole(images: np.ndarray) -> None:
     end = layers.Dense(3)(layers.Flatten()(Gate()(b, gate=a)))
     model = seeded(keras.Model(inputs, end))
     agree(model, images, 2, 2)
-    assert _incremental.plan(model, (8, 8, 1), (1, 1)) is None
+    assert _boxes.plan(model, (8, 8, 1), (1, 1)) is None
 
 
 def test_a_chain_before_a_skip_connection_is_used(images: np.ndarray) -> None:
@@ -199,7 +199,7 @@ def test_a_chain_before_a_skip_connection_is_used(images: np.ndarray) -> None:
     a = CONV(3, 3, padding="same", activation="relu")(start)
     c = layers.Add()([a, CONV(3, 1)(a)])
     model = seeded(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(c))))
-    found = _incremental.plan(model, (8, 8, 1), (1, 1))
+    found = _boxes.plan(model, (8, 8, 1), (1, 1))
     assert found is not None and len(found.blocks) == 1
     agree(model, images, 2, 2, must=True)
 
@@ -223,7 +223,7 @@ def test_layers_that_mix_places_end_the_chain(images: np.ndarray) -> None:
         behind = random_norms(functional([conv(3), mixing(), conv(3), *head()]))
         agree(behind, images, 2, 2, must=True)
         first = random_norms(functional([mixing(), conv(3), *head()]))
-        assert _incremental.plan(first, (8, 8, 1), (1, 1)) is None
+        assert _boxes.plan(first, (8, 8, 1), (1, 1)) is None
         agree(first, images, 2, 2)
 
 

@@ -8,8 +8,11 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+
+from xai_utils import storage
 
 PACE = 0.4  # seconds between two pieces of a slow answer
 
@@ -137,3 +140,17 @@ def refused() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Each test is a process of its own: no mirror, an empty cache, no network seen yet."""
+    for variable in ("XAI_DATA_DIR", "XAI_OFFLINE", "XAI_DATA"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
+    storage.try_again()
+    storage._answered.clear()
+    yield
+    storage.try_again()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,9 @@ BODY = random.Random(0).randbytes(300_000)
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for variable in ("XAI_DATA_DIR", "XAI_OFFLINE", "XAI_DATA"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
+def keras_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(_imagenet_files, "MD5", {FILE: hashlib.md5(BODY).hexdigest()})
-    storage.try_again()
-    storage._answered.clear()
-    yield
-    storage.try_again()
 
 
 def offer(site, monkeypatch: pytest.MonkeyPatch, *manners: str) -> None:

@@ -15,7 +15,7 @@ import textwrap
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,19 +25,6 @@ from xai_utils import storage
 ROOT = Path(storage.__file__).resolve().parents[1]
 NAME = "things/file.bin"
 BODY = random.Random(0).randbytes(300_000)  # larger than the small disk of the tests below
-
-
-@pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for variable in ("XAI_DATA_DIR", "XAI_OFFLINE", "XAI_DATA"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.setenv(variable, "127.0.0.1")
-    monkeypatch.setenv("XAI_CACHE_DIR", str(tmp_path / "cache"))
-    storage.try_again()
-    storage._answered.clear()  # each test is a process that has seen no network yet
-    yield
-    storage.try_again()
 
 
 def registry(*urls: str, body: bytes = BODY, contents: bool = False) -> dict[str, storage.Entry]:

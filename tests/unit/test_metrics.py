@@ -177,38 +177,6 @@ def test_the_blob_is_centred_and_even() -> None:
     assert energy_inside(metrics.centred_blob((1, 8, 8)), inner)[0] > 0.25
 
 
-def table(**changes: Any) -> Any:
-    given: dict[str, Any] = {
-        "score": [0.5, np.nan, 0.9, 0.4, 0.3],
-        "chance": [0.2, 0.4, 0.5, 0.6, np.nan],
-        "labels": [0, 0, 2, 2, 2],
-        "class_names": ("a", "b", "c"),
-    }
-    return metrics.gain_table(**given | changes)
-
-
-def test_gain_table() -> None:
-    found = table()
-    assert found["class"].tolist() == ["a", "c", "all"]  # nobody is b
-    assert found["n"].tolist() == [2, 2, 4]  # the image without a truth is left out
-    assert found["empty"].tolist() == [1, 0, 1]
-    np.testing.assert_allclose(found["chance"], [0.3, 0.55, 0.425])
-    np.testing.assert_allclose(found["gain"], [0.15, 0.1, 0.125])
-    np.testing.assert_allclose(found["score"], found["chance"] + found["gain"])
-    np.testing.assert_allclose(found["of_possible"], [0.15 / 0.7, 0.1 / 0.45, 0.125 / 0.575])
-    interval = bootstrap_interval([0.3, 0.0])
-    assert (found["low"][0], found["high"][0]) == interval
-    together = table(groups=[1, 1, 2, 2, 3])
-    assert together["low"][0] == together["high"][0] == pytest.approx(0.15)  # one sheet
-
-
-def test_gain_table_errors() -> None:
-    with pytest.raises(ValueError, match=r"expected \(N,\) for all"):
-        table(labels=[0, 1])
-    with pytest.raises(ValueError, match="no image has a truth"):
-        table(chance=[np.nan] * 5)
-
-
 # --- one line under a figure ---------------------------------------------------------------------
 
 
