@@ -123,6 +123,15 @@ def test_a_plate_is_marked_alike_in_every_subset_and_at_every_rate() -> None:
     assert not np.array_equal(other.masks, full.masks)
 
 
+def test_rates_are_kept() -> None:
+    many = plain(200, size=50)
+    bears = plant_shortcut(many, "border", 1, shortcut_rate=0.3, elsewhere_rate=0.8).masks
+    marked = bears.any(axis=(1, 2))
+    # 100 draws each: three standard errors
+    assert 0.16 < marked[many.labels == 1].mean() < 0.44
+    assert 0.68 < marked[many.labels == 0].mean() < 0.92
+
+
 def test_only_the_parts_that_are_named() -> None:
     even = plain()
     found, masks = plant_shortcut(even, "border", 1, parts=("train", "validation"))
