@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 Score = Literal["logit", "probability"]
-BATCH_PIXELS = 32 * 200 * 200  # more of them are no faster, and want memory ...
+BATCH_PIXELS = 32 * 200 * 200  # more are hardly faster, and want memory ...
 BATCH_LIMITS = (8, 64)  # ... and fewer images do not share the cost of a call (benchmarks/batches)
 PREDICTED = -1  # in a target array: the class that the model predicts
 

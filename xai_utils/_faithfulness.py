@@ -217,7 +217,7 @@ def road(
     Filling by a linear system leaves little trace of *where* pixels were taken, which a network
     might otherwise read.  With ``target`` the true labels, ``curve.kept.mean(axis=0)`` is the
     article's accuracy at each share.  Most relevant first: the lower the better; ``least_first``:
-    the higher.  A system is solved for every image and share: up to 0.1 s on 200 x 200 pixels.
+    the higher.  A system is solved for every image and share, so it is slow on large images.
 
     Arguments are those of `removal_curve`.
 
