@@ -7,7 +7,9 @@ build/site; `python site/course.py 10 11 --no-site` executes the notebooks that 
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -115,10 +117,26 @@ def _kernel_of_this_interpreter() -> type:
 
 
 def _kernel_environment(given: Mapping[str, str] | None, folder: str) -> dict[str, str]:
-    """Keep a user's IPython profile and plotting backend out of the outputs."""
+    """Keep a user's IPython profile, matplotlib settings and list of fonts out of the outputs."""
     environment = dict(os.environ if given is None else given)
     environment.pop("MPLBACKEND", None)
-    return environment | {"IPYTHONDIR": folder}
+    return environment | {"IPYTHONDIR": folder, "MPLCONFIGDIR": _fonts_listed_here()}
+
+
+@functools.cache
+def _fonts_listed_here() -> str:
+    """A folder with a list of this environment's fonts, made once and removed at the end.
+
+    The user's own list may come from another installation whose fonts are gone; and a kernel that
+    makes its list itself says so in the notebook when that takes long.
+    """
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-c", "import matplotlib.font_manager"]
+    subprocess.run(
+        command, env=os.environ | {"MPLCONFIGDIR": folder}, check=True, stderr=subprocess.DEVNULL
+    )
+    return folder
 
 
 def _sentence(error: Exception) -> str:

@@ -158,3 +158,17 @@ def test_a_terminal_gets_one_living_line(tmp_path: Path) -> None:
     written = os.read(terminal, 65536).decode()
     os.close(terminal)
     assert "\r\x1b[K[1/1] 00_one.ipynb: cell 1 of 1, " in written
+
+
+def test_a_users_matplotlib_settings_and_list_of_fonts_stay_out(tmp_path: Path) -> None:
+    users = tmp_path / "settings"  # matplotlib also reads the folder that a notebook lies in
+    users.mkdir()
+    (users / "matplotlibrc").write_text("figure.dpi: 33")
+    path = store(
+        tmp_path / "00_one.ipynb",
+        "import matplotlib as m; m.rcParams['figure.dpi'], m.get_cachedir()",
+    )
+    run = course.execute(path, os.environ | {"MPLCONFIGDIR": str(users)})
+    shown = run.notebook.cells[1].outputs[0]["data"]["text/plain"]
+    assert shown.startswith("(100.0, ")
+    assert str(users) not in shown
