@@ -7,177 +7,64 @@ build/site; `python site/course.py 10 11 --no-site` executes the notebooks that 
 from __future__ import annotations
 
 import argparse
-import atexit
+import asyncio
 import contextlib
-import functools
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kernels import Run, executed, run, threads
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[1]
-CELL_TIMEOUT = 1800  # seconds; longer than any training in a notebook, shorter than a night
-DATA_LINE = re.compile(r"^Data: (.+)$", re.MULTILINE)
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One execution of one notebook, with its fresh outputs up to the failure, if there was one."""
-
-    name: str
-    notebook: NotebookNode
-    seconds: float
-    failure: str | None
-
-    @property
-    def data(self) -> str:
-        """The data that the notebook says it ran on, from its lines `Data: ...`."""
-        texts = (
-            output.text
-            for cell in self.notebook.cells
-            for output in cell.get("outputs", [])
-            if output.output_type == "stream"
-        )
-        sources = [source.strip() for text in texts for source in DATA_LINE.findall(text)]
-        return "; ".join(dict.fromkeys(sources)) or "does not say"
-
-
-def execute(
-    path: Path,
-    environment: Mapping[str, str] | None = None,
-    on_cell: Callable[[int, int], None] = lambda cell, cells: None,
-) -> Run:
-    """Execute a notebook by the running interpreter, in the notebook's own folder.
-
-    `environment` replaces the process's own; `on_cell` is told which code cell of how many begins.
-    A failing cell ends the notebook, not the program: see `Run.failure`.
-    """
-    import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    for cell in code:  # so that nothing old is left behind a failing cell
-        cell.outputs, cell.execution_count = [], None
-    current = 0
-
-    def cell_begins(cell: NotebookNode, cell_index: int) -> None:
-        nonlocal current
-        current = next(k for k, each in enumerate(code, start=1) if each is cell)
-        on_cell(current, len(code))
-
-    client = NotebookClient(
-        notebook,
-        kernel_manager_class=_kernel_of_this_interpreter(),
-        timeout=CELL_TIMEOUT,
-        startup_timeout=300,  # a busy machine reads the libraries slowly
-        record_timing=False,
-        coalesce_streams=True,
-        on_cell_execute=cell_begins,
-    )
-    failure, started = None, time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            client.execute(
-                cwd=str(path.parent),
-                env=_kernel_environment(environment, folder),
-                # What a notebook writes to sys.stderr goes into its outputs all the same; here
-                # only the messaging library speaks, sometimes, while a kernel is being ended.
-                stderr=subprocess.DEVNULL,
-            )
-        except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as error:
-            failure = f"{path.name}, cell {current}: {_sentence(error)}"
-    return Run(path.name, notebook, time.perf_counter() - started, failure)
-
-
-def _kernel_of_this_interpreter() -> type:
-    """A kernel specification found by name may belong to another environment: use none."""
-    from ipykernel.kernelspec import get_kernel_dict
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec
-
-    class ThisInterpreter(AsyncKernelManager):
-        kernel_spec = KernelSpec(**get_kernel_dict())
-        transport_encryption = "auto"  # others on the same server cannot listen; no warning
-
-    return ThisInterpreter
-
-
-def _kernel_environment(given: Mapping[str, str] | None, folder: str) -> dict[str, str]:
-    """Keep a user's IPython profile, matplotlib settings and list of fonts out of the outputs."""
-    environment = dict(os.environ if given is None else given)
-    environment.pop("MPLBACKEND", None)
-    return environment | {"IPYTHONDIR": folder, "MPLCONFIGDIR": _fonts_listed_here()}
-
-
-@functools.cache
-def _fonts_listed_here() -> str:
-    """A folder with a list of this environment's fonts, made once and removed at the end.
-
-    The user's own list may come from another installation whose fonts are gone; and a kernel that
-    makes its list itself says so in the notebook when that takes long.
-    """
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    command = [sys.executable, "-c", "import matplotlib.font_manager"]
-    subprocess.run(
-        command, env=os.environ | {"MPLCONFIGDIR": folder}, check=True, stderr=subprocess.DEVNULL
-    )
-    return folder
-
-
-def _sentence(error: Exception) -> str:
-    name = getattr(error, "ename", None) or type(error).__name__
-    text = ANSI.sub("", str(getattr(error, "evalue", None) or error)).strip()
-    return f"{name}: {text.splitlines()[0] if text else '(no message)'}"
+CORES = os.cpu_count() or 1
+CLEAR = "\r\x1b[K"  # to the line's beginning, and wipe it
 
 
 class Progress:
     """Says what is at work: one living line on a terminal, a plain line now and then elsewhere."""
 
-    def __init__(self, label: str) -> None:
-        self.label, self.step, self.started = label, "kernel starts", time.monotonic()
-        self.living = sys.stdout.isatty()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._tick, daemon=True)
+    def __init__(self) -> None:
+        self.steps: dict[str, tuple[str, float]] = {}
+        self.living, self.said = sys.stdout.isatty(), time.monotonic()
 
-    def __enter__(self) -> Progress:
-        self._print()
-        self._thread.start()
-        return self
+    def begin(self, label: str) -> Callable[[int, int], None]:
+        """Note that something begins; return what is told its cells."""
+        started = time.monotonic()
+        self.steps[label] = ("kernel starts", started)
+        if not self.living:
+            print(f"{label}: kernel starts, 0 s", flush=True)
 
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
+        def on_cell(cell: int, cells: int) -> None:
+            self.steps[label] = (f"cell {cell} of {cells}", started)
+
+        return on_cell
+
+    def end(self, label: str, result: str) -> None:
+        """Say how it went."""
+        del self.steps[label]
+        print(f"{CLEAR if self.living else ''}{label}: {result}", flush=True)
+
+    def tick(self) -> None:
+        """Say where all stand, on a terminal always, elsewhere every ten seconds."""
+        now = time.monotonic()
+        lines = [
+            f"{label}: {step}, {now - start:.0f} s" for label, (step, start) in self.steps.items()
+        ]
         if self.living:
-            print("\r\x1b[K", end="", flush=True)
-
-    def cell(self, cell: int, cells: int) -> None:
-        """Take note of the cell that begins."""
-        self.step = f"cell {cell} of {cells}"
-
-    def _tick(self) -> None:
-        while not self._over.wait(0.5 if self.living else 10):
-            self._print()
-
-    def _print(self) -> None:
-        line = f"{self.label}: {self.step}, {time.monotonic() - self.started:.0f} s"
-        print(
-            f"\r\x1b[K{line}" if self.living else line, end="" if self.living else "\n", flush=True
-        )
+            width = shutil.get_terminal_size().columns - 1
+            print(CLEAR + " · ".join(lines)[:width], end="", flush=True)
+        elif now - self.said > 10:
+            print(*lines, sep="\n", flush=True)
+            self.said = now
 
 
 @contextlib.contextmanager
@@ -231,21 +118,34 @@ def keep(run: Run, folder: Path) -> Path:
     return chosen
 
 
-def execute_all(paths: list[Path], folder: Path) -> list[Run]:
-    """Execute notebooks one after the other and say how each went."""
+def execute_all(paths: list[Path], folder: Path, at_once: int) -> list[Run]:
+    """Execute notebooks, so many side by side, and say how each went.
+
+    The cores are shared out among them: two notebooks with one thread each are done sooner than
+    one after the other with two threads, because much of a notebook is Python.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    runs = []
-    for k, path in enumerate(paths, start=1):
-        label = f"[{k}/{len(paths)}] {path.name}"
-        with Progress(label) as progress:
-            run = execute(path, on_cell=progress.cell)
+    environment = os.environ | threads(max(1, CORES // at_once))
+    free, progress = asyncio.Semaphore(at_once), Progress()
+
+    async def one(number: int, path: Path) -> Run:
+        label = f"[{number}/{len(paths)}] {path.name}"
+        async with free:
+            run = await executed(path, environment, progress.begin(label))
         stored = keep(run, folder)
         if run.failure:
-            print(f"{label}: FAILED after {run.seconds:.1f} s\n    {run.failure}\n    see {stored}")
+            result = f"FAILED after {run.seconds:.1f} s\n    {run.failure}\n    see {stored}"
         else:
-            print(f"{label}: {run.seconds:.1f} s, data: {run.data}")
-        runs.append(run)
-    return runs
+            result = f"{run.seconds:.1f} s, data: {run.data}"
+        progress.end(label, result)
+        return run
+
+    async def all_of_them() -> list[Run]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(k, path)) for k, path in enumerate(paths, start=1)]
+        return [task.result() for task in tasks]
+
+    return run(all_of_them(), progress.tick)
 
 
 def build_site(notebooks: Path, build: Path) -> Path:
@@ -283,6 +183,9 @@ def parse(arguments: list[str] | None) -> Any:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Execute the course and build its site.")
     parser.add_argument("only", nargs="*", help="how the names of the wanted notebooks begin")
+    parser.add_argument(
+        "--at-once", type=int, default=min(2, CORES), metavar="N", help="notebooks side by side"
+    )
     parser.add_argument("--no-site", action="store_true", help="execute only")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER")
@@ -298,8 +201,9 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.only:  # what is no longer part of the course leaves the pages too
             for old in set(folder.glob("*.ipynb")) - {folder / path.name for path in paths}:
                 old.unlink()
-        runs = execute_all(paths, folder)
-        print(f"{len(runs)} notebooks in {sum(run.seconds for run in runs):.0f} s: {folder}")
+        started = time.monotonic()
+        runs = execute_all(paths, folder, options.at_once)
+        print(f"{len(runs)} notebooks in {time.monotonic() - started:.0f} s: {folder}")
         failures = [run.failure for run in runs if run.failure]
         if failures:
             print(f"{len(failures)} FAILED, so no site is built:", *failures, sep="\n    ")

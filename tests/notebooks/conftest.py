@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import course
+import kernels
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
 
@@ -22,26 +23,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], course.Run]:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], kernels.Run]:
     """Execute a notebook as on a machine without network, mirror and cache."""
     ours = {"XAI_OFFLINE": "1", "XAI_CACHE_DIR": str(tmp_path_factory.mktemp("cache"))}
 
     @cache
-    def execute(notebook: Path) -> course.Run:
-        return course.execute(notebook, _without("XAI_DATA_DIR", "XAI_DATA", "RETRAIN") | ours)
+    def execute(notebook: Path) -> kernels.Run:
+        return kernels.execute(notebook, _without("XAI_DATA_DIR", "XAI_DATA", "RETRAIN") | ours)
 
     return execute
 
 
 @pytest.fixture(scope="session")
-def real() -> Callable[[Path], course.Run]:
+def real() -> Callable[[Path], kernels.Run]:
     """Execute a notebook on the real data only."""
     if not os.environ.get("XAI_DATA_DIR"):
         pytest.skip("XAI_DATA_DIR is not set: the stored outputs are NOT compared with real data")
 
     @cache
-    def execute(notebook: Path) -> course.Run:
-        return course.execute(notebook, _without("RETRAIN") | {"XAI_DATA": "real"})
+    def execute(notebook: Path) -> kernels.Run:
+        return kernels.execute(notebook, _without("RETRAIN") | {"XAI_DATA": "real"})
 
     return execute
 

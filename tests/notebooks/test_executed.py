@@ -8,11 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-import course
+import kernels
 import notebook_rules as rules
 from notebook_comparison import changed_claims, changed_figures
 
-Execute = Callable[[Path], course.Run]
+Execute = Callable[[Path], kernels.Run]
 
 
 def test_it_works_on_embedded_data(notebook: Path, embedded: Execute) -> None:

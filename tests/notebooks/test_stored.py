@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 
 import course
+import kernels
 import notebook_rules as rules
 from figure_similarity import ALIKE, decode, similarity
 
@@ -31,7 +32,7 @@ def test_the_rules_hold(notebook: Path) -> None:
 
 
 def test_it_was_executed_on_real_data(notebook: Path) -> None:
-    data = course.Run(notebook.name, nbformat.read(notebook, as_version=4), 0.0, None).data
+    data = kernels.Run(notebook.name, nbformat.read(notebook, as_version=4), 0.0, None).data
     assert data != "does not say", f"{notebook.name} prints no line `Data: <source>`"
     assert "embedded" not in data, f"{notebook.name} was stored from {data}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import course
+import kernels
 
 SCRIPT = Path(course.__file__)
 
@@ -45,7 +47,7 @@ def test_each_notebook_says_its_time_and_its_data(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "[1/2] 00_one.ipynb: kernel starts, 0 s"
     # A slow machine says more in between.
-    one, two = (line for line in lines if ", data: " in line)
+    one, two = sorted(line for line in lines if ", data: " in line)
     assert one.startswith("[1/2] 00_one.ipynb: ")
     assert one.endswith(" s, data: cache")
     assert two.endswith(" s, data: does not say")
@@ -78,7 +80,7 @@ def test_a_failing_notebook_names_itself_the_cell_and_the_error(tmp_path: Path) 
 
 
 def test_a_kernel_that_dies_is_a_failure_of_that_cell(tmp_path: Path) -> None:
-    run = course.execute(store(tmp_path / "n.ipynb", "x = 1", "import os; os._exit(3)"))
+    run = kernels.execute(store(tmp_path / "n.ipynb", "x = 1", "import os; os._exit(3)"))
     assert run.failure is not None
     assert run.failure.startswith("n.ipynb, cell 2: DeadKernelError")
 
@@ -105,7 +107,7 @@ def test_the_kernel_is_this_interpreter_whatever_is_registered(
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     cell = "import os, sys; print(sys.executable, os.environ['MPLBACKEND'], sep='\\n')"
-    run = course.execute(store(tmp_path / "n.ipynb", cell))
+    run = kernels.execute(store(tmp_path / "n.ipynb", cell))
     assert run.failure is None
     interpreter, backend = run.notebook.cells[1].outputs[0].text.splitlines()
     assert interpreter == sys.executable
@@ -115,7 +117,7 @@ def test_the_kernel_is_this_interpreter_whatever_is_registered(
 def test_the_environment_reaches_the_notebook(tmp_path: Path) -> None:
     environment = {**os.environ, "XAI_OFFLINE": "1"}
     cell = "import os; print('Data:', os.environ['XAI_OFFLINE'])"
-    assert course.execute(store(tmp_path / "n.ipynb", cell), environment).data == "1"
+    assert kernels.execute(store(tmp_path / "n.ipynb", cell), environment).data == "1"
 
 
 def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
@@ -168,7 +170,45 @@ def test_a_users_matplotlib_settings_and_list_of_fonts_stay_out(tmp_path: Path) 
         tmp_path / "00_one.ipynb",
         "import matplotlib as m; m.rcParams['figure.dpi'], m.get_cachedir()",
     )
-    run = course.execute(path, os.environ | {"MPLCONFIGDIR": str(users)})
+    run = kernels.execute(path, os.environ | {"MPLCONFIGDIR": str(users)})
     shown = run.notebook.cells[1].outputs[0]["data"]["text/plain"]
     assert shown.startswith("(100.0, ")
     assert str(users) not in shown
+
+
+def test_two_notebooks_run_side_by_side_with_a_share_of_the_cores(tmp_path: Path) -> None:
+    meet = """
+import os, pathlib, time
+pathlib.Path("{mine}").touch()
+while not pathlib.Path("{other}").exists():
+    time.sleep(0.1)
+print("Data:", os.environ["OMP_NUM_THREADS"])
+"""
+    store(tmp_path / "notebooks" / "00_one.ipynb", meet.format(mine="1", other="2"))
+    store(tmp_path / "notebooks" / "10_two.ipynb", meet.format(mine="2", other="1"))
+    done = run_script(tmp_path, "--no-site", "--at-once", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    share = max(1, (os.cpu_count() or 1) // 2)
+    assert done.stdout.count(f"data: {share}\n") == 2
+
+
+def test_ctrl_c_ends_the_kernels_and_what_was_built_stays(tmp_path: Path) -> None:
+    sleep = "import os; open('pid', 'w').write(str(os.getpid())); import time; time.sleep(500)"
+    store(tmp_path / "notebooks" / "00_sleeps.ipynb", sleep)
+    store(tmp_path / "notebooks" / "10_after.ipynb", "x = 1")
+    store(tmp_path / "build" / "notebooks" / "00_sleeps.ipynb", "yesterday = 1")
+    places = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
+    command = [sys.executable, str(SCRIPT), *places, "--no-site", "--at-once", "1"]
+    pid = tmp_path / "notebooks" / "pid"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not (pid.exists() and pid.read_text()):
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert error.decode() == "\nstopped\n"
+    assert b"10_after" not in out
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+    kept = nbformat.read(tmp_path / "build" / "notebooks" / "00_sleeps.ipynb", as_version=4)
+    assert kept.cells[1].source == "yesterday = 1"

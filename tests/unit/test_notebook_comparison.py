@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import course
+import kernels
 from notebook_comparison import as_rounded, changed_claims, changed_figures
 
 DRAW = """\
@@ -39,7 +40,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("stored") / "10_small.ipynb"
     cells = [new_markdown_cell("# Title"), *map(new_code_cell, SOURCES)]
     nbformat.write(new_notebook(cells=cells), path)
-    run = course.execute(path)
+    run = kernels.execute(path)
     assert run.failure is None, run.failure
     course.write(run.notebook, path)
     return path
@@ -48,7 +49,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def again(path: Path, **environment: str) -> NotebookNode:
     import os
 
-    run = course.execute(path, {**os.environ, **environment})
+    run = kernels.execute(path, {**os.environ, **environment})
     assert run.failure is None, run.failure
     return run.notebook
 
