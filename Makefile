@@ -26,7 +26,7 @@ lab: .venv/.installed ## open the notebooks in JupyterLab
 	@$(RUN) -m jupyterlab notebooks
 
 test: .venv/.installed ## check everything: style, types, units, notebooks, site
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 bench: .venv/.installed ## measure speed against the floor and against other libraries
 	@$(RUN) benchmarks/run.py

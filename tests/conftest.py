@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kernels import threads
+
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the cores are shared out
+    os.environ.update(threads(max(1, (os.cpu_count() or 1) // int(workers))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, which has its fixtures; of notebooks, each one's tests."""
+    for item in items:
+        notebook = getattr(item, "callspec", None) and item.callspec.params.get("notebook")
+        item.add_marker(pytest.mark.xdist_group(str(notebook or item.path)))
 
 
 @pytest.fixture
