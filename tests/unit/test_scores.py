@@ -318,6 +318,22 @@ def test_nan_in_the_weights_names_them(layer: str, value: float, images: np.ndar
         logits(model, images)
 
 
+def test_infinities_of_both_signs_do_not_cancel(images: np.ndarray) -> None:
+    model = seeded(functional(flat_layers()))
+    bias = model.get_layer("conv1").bias
+    bias.assign(np.r_[np.inf, -np.inf, np.asarray(bias)[2:]])
+    with pytest.raises(ValueError, match=r"NaN or infinity in the weights .*conv1/bias"):
+        logits(model, images)
+
+
+def test_finite_weights_whose_sum_is_infinite_are_not_accused(images: np.ndarray) -> None:
+    model = seeded(functional(flat_layers()))
+    kernel, bias = model.get_layer("logits").weights
+    kernel.assign(np.zeros(kernel.shape))
+    bias.assign(np.full(bias.shape, 3e38, np.float32))
+    assert (logits(model, images) == np.float32(3e38)).all()
+
+
 def test_overflow_inside_the_model(flat: Any, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="number overflows inside model"):
         logits(flat, images * np.float32(3e38))
