@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no PostScript: it is a program
 MAX_PIXELS = 50_000_000  # 150 MB as RGB; more than cameras and phones usually give
 IN_THE_PACKAGE = {"chelsea": "a cat", "coffee": "a cup of coffee"}  # scikit-image's own, CC0
+# Drawn by hand around what can be seen: left, top, right, bottom, as shares of the picture.
+Box = tuple[float, float, float, float]
+BOXES: dict[str, dict[str, tuple[Box, ...]]] = {
+    "dog_and_cat": {"dog": ((0.00, 0.37, 0.37, 0.83),), "cat": ((0.45, 0.17, 0.87, 0.61),)},
+    "bull_mastiff_and_cat": {"dog": ((0.35, 0.06, 0.72, 0.64),), "cat": ((0.20, 0.54, 0.88, 1.0),)},
+    "doberman": {"dog": ((0.27, 0.17, 0.91, 1.00),)},
+    "bear": {"bear": ((0.49, 0.35, 0.93, 0.80),)},
+    "goldfish": {"fish": ((0.00, 0.17, 0.72, 0.71), (0.57, 0.49, 0.97, 1.00))},
+    "egyptian_cat": {"cat": ((0.10, 0.11, 0.70, 1.00),)},
+    "chickadee": {"bird": ((0.07, 0.22, 0.95, 0.90),)},
+    "hot_dog": {"hot dog": ((0.19, 0.22, 0.94, 0.60),)},
+    "chelsea": {"cat": ((0.00, 0.00, 0.82, 1.00),)},
+    "coffee": {"cup": ((0.29, 0.04, 0.71, 0.60),)},
+}
 UNREADABLE = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError),
     *(AttributeError, AssertionError, NotImplementedError, MemoryError, struct.error),
@@ -35,12 +50,25 @@ class Photo:
         image: ``(H, W, 3)`` uint8, upright.
         source: where it comes from.
         licence: under which terms, where that is known.
+        boxes: thing -> its boxes, drawn by hand; empty for a picture that the course does not know.
     """
 
     name: str
     image: NDArray[np.uint8]
     source: str
     licence: str = "not stated"
+    boxes: Mapping[str, tuple[Box, ...]] = field(default_factory=dict)
+
+    def boxes_at(self, size: tuple[int, int]) -> dict[str, NDArray[np.intp]]:
+        """Thing -> ``(n, 4)`` of x0, y0, x1, y1 in pixels of the whole picture at ``(H, W)``.
+
+        As `metrics.box_mask` and `plots.Panel` take them.
+        """
+        scale = np.array([size[1], size[0], size[1], size[0]])
+        return {
+            thing: np.rint(np.array(drawn) * scale).astype(np.intp)
+            for thing, drawn in self.boxes.items()
+        }
 
 
 def load_photo(photo: str | Path | NDArray[Any] | Photo, *, max_pixels: int = MAX_PIXELS) -> Photo:
@@ -99,13 +127,13 @@ def _by_name(name: str, max_pixels: int) -> Photo:
         other = "coffee" if name == "hot_dog" else "chelsea"
         return _from_package(other, missing.instead(f"scikit-image's picture '{other}'"))
     licence = storage.load_registry()[file].licence
-    return Photo(name, _read(found.path, max_pixels), found.source, licence)
+    return Photo(name, _read(found.path, max_pixels), found.source, licence, BOXES.get(name, {}))
 
 
 def _from_package(name: str, source: str) -> Photo:
     import skimage.data
 
-    return Photo(name, getattr(skimage.data, name)(), source, "CC0")
+    return Photo(name, getattr(skimage.data, name)(), source, "CC0", BOXES[name])
 
 
 # --- files ---------------------------------------------------------------------------------------

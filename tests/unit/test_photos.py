@@ -239,3 +239,23 @@ def test_a_photo_of_the_mirror_says_its_licence(
     assert isinstance(photo, Photo)
     assert (photo.name, photo.source) == ("bear", "mirror (XAI_DATA_DIR)")
     assert photo.licence.startswith("MIT")
+
+
+# --- boxes ---------------------------------------------------------------------------------------
+
+
+def test_boxes_lie_in_their_pictures_and_belong_to_a_photo_of_the_course() -> None:
+    assert set(_photos.BOXES) <= set(_photos.photo_names())
+    for name, things in _photos.BOXES.items():
+        for x0, y0, x1, y1 in (box for boxes in things.values() for box in boxes):
+            assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1, name
+
+
+def test_boxes_in_pixels_are_columns_and_rows_of_the_whole_picture() -> None:
+    photo = Photo("two", RGB, "array", boxes={"left half": ((0.0, 0.0, 0.5, 1.0),)})
+    np.testing.assert_array_equal(photo.boxes_at((6, 8))["left half"], [[0, 0, 4, 6]])
+
+
+def test_a_picture_of_the_package_has_its_boxes_and_another_one_has_none() -> None:
+    assert set(load_photo("coffee").boxes) == {"cup"}
+    assert load_photo(RGB).boxes == {} and load_photo(RGB).boxes_at((5, 5)) == {}
