@@ -61,6 +61,26 @@ def read() -> list[Method]:
     return [Method(*line) for line in lines[1:]]
 
 
+def taught(name: str) -> Method:
+    """The line of a method that the scoreboard or a figure names in short.
+
+    What follows a comma is a variant.  The rest is the method's name ("saliency"), or the beginning
+    of it ("LIME" of "LIME on a picture"), or what is called ("CAM" of `cam.cam`).
+
+    Raises:
+        ValueError: no such method.
+    """
+    short = name.partition(",")[0]
+    for fits in (
+        lambda m: m.method == short,
+        lambda m: m.call.rpartition(".")[2] == short.lower(),
+        lambda m: m.method.startswith(f"{short} on a picture"),
+    ):
+        if found := next(filter(fits, read()), None):
+            return found
+    raise ValueError(f"no method {name!r} in methods.tsv; there are {[m.method for m in read()]}")
+
+
 def as_table(folder: str = "") -> str:
     """The methods as a Markdown table, each linked to its notebook in ``folder``."""
     lines = ["| when | by | method | article | notebook |", "|---|---|---|---|---|"]

@@ -1,7 +1,8 @@
 """The methods of the course and the questions that the scoreboard asks them, network by network.
 
-`course_methods` and `course_metrics` are what `evaluation.evaluate` takes, `load` gives a network
-with its test images, and `run` measures one network.  ``make scoreboard`` runs them all.
+`course_methods` and `course_metrics` are what `evaluation.evaluate` takes, `course_sums` what the
+complete methods should add up to; `load` gives a network with its test images, and `run` measures
+one network.  ``make scoreboard`` runs them all.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ._course_maps import (
     rise_contrast,
 )
 from ._course_metrics import course_metrics
+from ._course_sums import course_sums
 from .evaluation import (
     Explainer,
     Method,
@@ -38,6 +40,18 @@ if TYPE_CHECKING:
     import keras
 
     from .datasets import ImageDataset
+
+__all__ = [
+    "Board",
+    "controls",
+    "course_methods",
+    "course_metrics",
+    "course_sums",
+    "load",
+    "read",
+    "run",
+    "written",
+]
 
 SAMPLED = 60  # images for methods that ask the network hundreds of times each
 DIGITS = 1000
@@ -125,7 +139,12 @@ def run(board: Board, folder: Path | None = None, images: int | None = None) -> 
 
 
 def course_methods(
-    model: keras.Model, references: Images, *, sampled: int | None = SAMPLED
+    model: keras.Model,
+    references: Images,
+    *,
+    sampled: int | None = SAMPLED,
+    low: float | Sequence[float] = 0.0,
+    high: float | Sequence[float] = 1.0,
 ) -> dict[str, Method]:
     """Every method of the course that explains a picture, and the controls, by name.
 
@@ -133,6 +152,7 @@ def course_methods(
         model: decides which methods apply, and what the controls with random weights look like.
         references: ``(M, H, W, C)`` training images, for the methods that start from data.
         sampled: images for the methods that are slow; None for all.
+        low, high: the range of a pixel in the model's scale, one for all or one a channel.
     """
     side = model.inputs[0].shape[1]
     patch, smooth = max(side // 10, 4), side / 40
@@ -153,7 +173,7 @@ def course_methods(
         "guided backpropagation": Method(backprop.guided_backprop, "absolute"),
         "LRP, epsilon": Method(_with(backprop.lrp, rule="epsilon", epsilon=0.01)),
         "LRP, gamma": Method(_with(backprop.lrp, rule="gamma")),
-        "deep Taylor": Method(backprop.deep_taylor),
+        "deep Taylor": Method(_with(backprop.deep_taylor, low=low, high=high)),
         "DeepLIFT": Method(backprop.deep_lift),
         "DeepSHAP": Method(_with(deep_shap_image, background=references[:3]), images=sampled),
         **_maps_of_layers(model),

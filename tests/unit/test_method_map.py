@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from xai_utils import method_map
+from xai_utils import method_map, scoreboard
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 METHODS = method_map.read()
@@ -104,3 +105,32 @@ def test_a_broken_table_is_named(
     monkeypatch.setattr(method_map, "DATA", tmp_path)
     with pytest.raises(ValueError, match=message):
         method_map.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("saliency", "saliency"),
+        ("LIME", "LIME on a picture"),
+        ("CAM", "class activation maps"),
+        ("LRP, gamma", "LRP and its rules"),
+        ("integrated gradients, smoothed", "integrated gradients"),
+    ],
+)
+def test_a_short_name_finds_its_line(name: str, line: str) -> None:
+    assert method_map.taught(name).method == line
+
+
+def test_every_method_of_the_scoreboard_is_taught_somewhere() -> None:
+    from networks import functional, gap_layers
+
+    references = np.zeros((2, 8, 8, 1), np.float32)
+    methods = scoreboard.course_methods(functional(gap_layers()), references)
+    for name, method in methods.items():
+        if not method.control:
+            assert method_map.taught(name).when in ("in", "after")
+
+
+def test_an_unknown_method_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no method 'Sobel edges' in methods.tsv; there are \["):
+        method_map.taught("Sobel edges")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from xai_utils import _course_maps as maps
-from xai_utils import metrics, scoreboard, scores, shapley
+from xai_utils import backprop, metrics, scoreboard, scores, shapley
 from xai_utils.datasets import ImageDataset
 from xai_utils.local_surrogates import superpixels
 from xai_utils.perturbation import rise
@@ -104,6 +104,44 @@ def test_deep_shap_is_of_the_asked_class(board: scoreboard.Board) -> None:
     logits = scores.logits(board.model, np.concatenate([x, board.references[3:5]]))
     rise = logits[np.arange(3), y] - logits[3:, y].mean(axis=0)
     np.testing.assert_allclose(heat.sum(axis=(1, 2, 3)), rise, atol=1e-4)
+
+
+def test_complete_methods_add_up_to_what_they_promise(board: scoreboard.Board) -> None:
+    x, y = board.test.inputs, board.test.labels.astype(np.int32)
+    methods = scoreboard.course_methods(board.model, board.references)
+    sums = scoreboard.course_sums(board.model, board.references)
+    assert set(sums) <= {name for name, method in methods.items() if not method.control}
+    logit = scores.logits(board.model, x)[np.arange(N), y]
+    bias = board.model.get_layer("logits").bias.numpy()[y]
+    for name, check in sums.items():
+        seed = {"seed": 0} if methods[name].seeded else {}
+        found, wanted = check(methods[name].explain(board.model, x, y, **seed), x, y)
+        assert found.shape == wanted.shape == (N,)
+        if name in ("DeepLIFT", "DeepSHAP", "KernelSHAP", "deep Taylor"):
+            np.testing.assert_allclose(found, wanted, atol=1e-4, err_msg=name)
+        elif name == "integrated gradients":  # a sum over steps
+            np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
+        elif name == "CAM":
+            np.testing.assert_allclose(found + bias, wanted, atol=1e-4)
+        if name.startswith(("LRP", "CAM", "deep")):
+            np.testing.assert_allclose(wanted, logit, atol=1e-4)
+
+
+def test_a_sum_that_is_off_is_seen(board: scoreboard.Board) -> None:
+    x, y = board.test.inputs, board.test.labels.astype(np.int32)
+    methods = scoreboard.course_methods(board.model, board.references)
+    check = scoreboard.course_sums(board.model, board.references)["DeepLIFT"]
+    parts = np.asarray(methods["DeepLIFT"].explain(board.model, x, y))
+    found, wanted = check(2 * parts, x, y)
+    np.testing.assert_allclose(found, 2 * wanted, atol=1e-4)
+
+
+def test_deep_taylor_knows_the_range_of_a_pixel(board: scoreboard.Board) -> None:
+    x, y = 2 * board.test.inputs[:2] - 1, np.array([0, 1])
+    methods = scoreboard.course_methods(board.model, board.references, low=-1.0, high=1.0)
+    found = methods["deep Taylor"].explain(board.model, x, y)
+    expected = backprop.deep_taylor(board.model, x, y, low=-1.0, high=1.0)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_rise_without_what_all_pixels_share(board: scoreboard.Board) -> None:
