@@ -144,6 +144,15 @@ def test_deep_taylor_knows_the_range_of_a_pixel(board: scoreboard.Board) -> None
     np.testing.assert_array_equal(found, expected)
 
 
+def test_less_effort_is_fewer_draws(board: scoreboard.Board) -> None:
+    full, tenth = (
+        scoreboard.course_methods(board.model, board.references, effort=e) for e in (1.0, 0.1)
+    )
+    for name, option in (("RISE", "masks"), ("LIME", "samples"), ("KernelSHAP", "samples")):
+        drawn = [methods[name].explain.keywords[option] for methods in (full, tenth)]
+        assert drawn[1] * 10 == drawn[0] > 0
+
+
 def test_rise_without_what_all_pixels_share(board: scoreboard.Board) -> None:
     x, y = board.test.inputs[:2], np.array([2, 0])
     heat = maps.rise_contrast(board.model, x, y, masks=30, seed=1)
