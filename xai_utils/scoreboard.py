@@ -2,7 +2,7 @@
 
 `course_methods` and `course_metrics` are what `evaluation.evaluate` takes, `course_sums` what the
 complete methods should add up to; `load` gives a network with its test images, and `run` measures
-one network.  ``make scoreboard`` runs them all.
+one network.  ``make scoreboard`` runs them all, and `saliency_cards` reads them method by method.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ._course_maps import (
 )
 from ._course_metrics import course_metrics
 from ._course_sums import course_sums
+from ._saliency_cards import card_markdown, saliency_cards
 from .evaluation import (
     Explainer,
     Method,
@@ -42,14 +43,19 @@ if TYPE_CHECKING:
     from .datasets import ImageDataset
 
 __all__ = [
+    "NETWORKS",
     "Board",
+    "Scoreboard",
+    "card_markdown",
     "controls",
     "course_methods",
     "course_metrics",
     "course_sums",
+    "in_turn",
     "load",
     "read",
     "run",
+    "saliency_cards",
     "written",
 ]
 

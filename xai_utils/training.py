@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import __version__
 from ._feeding import plain_batches, training_batches
@@ -122,6 +123,7 @@ def train(
         "seed": seed,
         "epoch": chosen + 1,
         "seconds": round(seconds),
+        "train_accuracy": round(_right(model, dataset.part("train")).mean(), 4),
         "validation_accuracy": round(history["val_accuracy"][chosen], 4),
         **_test(model, dataset, "test"),
         **({} if recipe.deployment is None else _test(model, recipe.deployment(), "deployment")),
@@ -144,13 +146,18 @@ def _rate(recipe: Recipe, batches: int) -> Any:
 
 def _test(model: keras.Model, dataset: ImageDataset, where: str) -> dict[str, Any]:
     test = dataset.part("test")
-    predicted = model.predict(test.inputs, batch_size=SCORING_BATCH, verbose=0).argmax(axis=1)
-    right = predicted == test.labels
+    right = _right(model, test)
     by_class = {
         c: round(float(right[test.labels == k].mean()), 4) for k, c in enumerate(test.class_names)
     }
     overall = round(float(right.mean()), 4)
     return {f"{where}_accuracy": overall, f"{where}_accuracy_by_class": by_class}
+
+
+def _right(model: keras.Model, part: ImageDataset) -> NDArray[np.bool_]:
+    """Which images the network names as their labels do."""
+    predicted = model.predict(part.inputs, batch_size=SCORING_BATCH, verbose=0).argmax(axis=1)
+    return np.asarray(predicted == part.labels)
 
 
 def _start_from(

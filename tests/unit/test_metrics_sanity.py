@@ -120,6 +120,65 @@ def test_randomise_errors(flat: Any) -> None:
         randomise_weights(lambda x: x)  # type: ignore[arg-type]
 
 
+# --- shuffled labels -----------------------------------------------------------------------------
+
+
+def test_two_networks_are_compared_image_by_image(flat: Any, images: np.ndarray) -> None:
+    other = metrics.untrained(flat, seed=4)
+    found = metrics.label_randomisation(saliency, flat, other, images)
+    classes = scores.logits(flat, images).argmax(axis=1)  # those of the first, for both
+    one, two = (saliency(m, images, classes) for m in (flat, other))
+    expected = {
+        "rank": metrics.rank_correlation(one.sum(-1), two.sum(-1)),
+        "rank_absolute": metrics.rank_correlation(np.abs(one).max(-1), np.abs(two).max(-1)),
+        "ssim": metrics.ssim(one.sum(-1), two.sum(-1)),
+        "ssim_absolute": metrics.ssim(np.abs(one).max(-1), np.abs(two).max(-1), absolute=True),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(getattr(found, name), value, atol=1e-6)
+        assert (value < 0.9).all()
+
+
+def test_what_knows_no_network_passes_for_the_same(flat: Any, images: np.ndarray) -> None:
+    def edges(model: Any, x: np.ndarray, target: Any) -> np.ndarray:
+        return metrics.sobel_edges(x)
+
+    for other in (flat, metrics.untrained(flat)):
+        for values in metrics.label_randomisation(edges, flat, other, images, 1):
+            np.testing.assert_allclose(values, 1)
+
+
+def test_a_map_with_its_signs_turned_is_the_same_to_magnitudes_only(images: np.ndarray) -> None:
+    model, other = (seeded(sequential(gap_layers("logits"))) for _ in range(2))
+    kernel, bias = other.layers[-1].get_weights()
+    other.layers[-1].set_weights([-kernel, bias])
+    found = metrics.label_randomisation(saliency, model, other, images, 0)
+    np.testing.assert_allclose(found.rank_absolute, 1, atol=1e-6)
+    np.testing.assert_allclose(found.ssim_absolute, 1, atol=1e-6)
+    assert (found.rank < -0.99).all() and (found.ssim < 0).all()
+
+
+def test_channels_are_summed_or_the_largest(flat: Any, images: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    other = metrics.untrained(flat)
+    maps = {id(m): rng.normal(size=(5, 8, 8, 3)) for m in (flat, other)}
+    found = metrics.label_randomisation(lambda m, x, c: maps[id(m)], flat, other, images, 0)
+    one, two = maps.values()
+    np.testing.assert_allclose(found.rank, metrics.rank_correlation(one.sum(-1), two.sum(-1)))
+    sizes = [np.abs(m).max(-1) for m in (one, two)]
+    np.testing.assert_allclose(found.rank_absolute, metrics.rank_correlation(*sizes))
+
+
+def test_label_randomisation_errors(flat: Any, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="7 pixels or more"):
+        metrics.label_randomisation(lambda m, x, c: x[:, :5, :5], flat, flat, images)
+    with pytest.raises(ValueError, match="maps of shapes"):
+        other = metrics.untrained(flat)
+        metrics.label_randomisation(
+            lambda m, x, c: x if m is flat else x[:, 1:], flat, other, images
+        )
+
+
 # --- edges and likeness --------------------------------------------------------------------------
 
 
