@@ -68,6 +68,7 @@ def test_training_learns_and_the_card_says_so(recipes: Callable[..., None]) -> N
     accuracies = [run["test_accuracy"] for run in card["runs"]]
     assert card["test_accuracy_mean"] == pytest.approx(np.mean(accuracies), abs=1e-4)
     assert min(accuracies) > 0.9
+    assert min(run["train_accuracy"] for run in card["runs"]) > 0.9
     assert card["images"] == {"test": 16, "train": 32, "validation": 16}
     loaded = training.load_or_train("tiny")
     kept = training.RECIPES["tiny"].build()
@@ -154,3 +155,32 @@ def test_synthetic_steel_gets_its_own_weights() -> None:
         card = training.card(name.replace("neu", "steel"))
         assert scored == pytest.approx(card["runs"][0]["test_accuracy"], abs=0.0034)
         assert scored >= (0.95 if name == "neu_flat" else 0.9)
+
+
+def test_digits_whose_labels_say_nothing() -> None:
+    true, shuffled = (training.RECIPES[n].data() for n in ("mnist_few", "mnist_shuffled"))
+    assert np.array_equal(true.images, shuffled.images)
+    for part, n in (("train", 1000), ("validation", 500), ("test", 1000)):
+        a, b = true.part(part).labels, shuffled.part(part).labels
+        assert np.bincount(a).tolist() == np.bincount(b).tolist() == [n // 10] * 10
+        same = float((a == b).mean())
+        assert same < 0.15 if part == "train" else same == 1
+    mnist = load_mnist()
+    if len(mnist) == 5000:  # the embedded digits: those that are learned are not tested on
+        held_out = set(mnist.part("test").names)
+        assert held_out.isdisjoint(true.part("train").names)
+        assert held_out == set(true.part("test").names)
+
+
+def test_shuffled_labels_are_known_by_heart_and_good_for_nothing() -> None:
+    right = {}
+    for name in ("mnist_few", "mnist_shuffled"):
+        data, model = training.RECIPES[name].data(), training.load_or_train(name)
+        for part in ("train", "test"):
+            found = model.predict(data.part(part).inputs, batch_size=64, verbose=0).argmax(axis=1)
+            right[name, part] = float((found == data.part(part).labels).mean())
+        run = training.card(name)["runs"][0]
+        assert right[name, "train"] == pytest.approx(run["train_accuracy"], abs=0.002)
+        assert right[name, "test"] == pytest.approx(run["test_accuracy"], abs=0.002)
+    assert right["mnist_few", "train"] > 0.98 and right["mnist_few", "test"] > 0.9
+    assert right["mnist_shuffled", "train"] > 0.98 and right["mnist_shuffled", "test"] < 0.15
