@@ -171,16 +171,20 @@ def _answers(method: str, cells: dict[tuple[str, str], dict[str, Any]]) -> list[
     }
     rows = []
     for part, attribute, measures in ATTRIBUTES:
-        about = {"part": part, "attribute": attribute}
+        found = [cells.get((method, m)) for m in measures]
         if attribute in told:
             measure, words = told[attribute]
-            rows.append(about | _row(measure, reading=words))
-        for measure in measures:
-            found = cells.get((method, measure))
-            if measure == "seconds":
-                rows.append(about | _seconds(method, cells))
-            elif found is not None:
-                rows.append(about | _measured(measure, found, cells.get((EDGES, measure))))
+            answers = [_row(measure, reading=words)]
+        elif measures == ("seconds",):
+            answers = [_seconds(method, cells)]
+        else:
+            answers = [
+                _measured(m, row, cells.get((EDGES, m)))
+                for m, row in zip(measures, found, strict=True)
+                if row is not None
+            ]
+        about = {"part": part, "attribute": attribute}
+        rows += [about | answer for answer in answers or [_row("", reading=NOT_MEASURED)]]
     return rows
 
 
