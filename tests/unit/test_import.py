@@ -43,7 +43,7 @@ FLOORS = [
     {  # what asks methods and metrics together
         *("evaluation", "_evaluation_store", "_evaluation_table", "_evaluation_terms"),
         "_evaluation_views",
-        *("scoreboard", "_course_maps", "_course_metrics", "_saliency_cards"),
+        *("scoreboard", "_course_maps", "_course_metrics", "_course_sums", "_saliency_cards"),
     },
     {"__main__"},
 ]
