@@ -97,15 +97,24 @@ def planted(
     marked: str,
     rate: float,
     elsewhere: float = 0.0,
+    strength: float = 1.0,
 ) -> ImageDataset:
     """A laboratory's plates: a shortcut on a share of one class, in all parts of the split."""
-    found = plant_shortcut(load(), shortcut, marked, shortcut_rate=rate, elsewhere_rate=elsewhere)
-    return found.dataset
+    return plant_shortcut(
+        load(),
+        shortcut,
+        marked,
+        shortcut_rate=rate,
+        elsewhere_rate=elsewhere,
+        strength=strength,
+    ).dataset
 
 
-def _cheat(shortcut: Shortcut, rate: float, elsewhere: float = 0.0, **changes: Any) -> Recipe:
+def _cheat(
+    shortcut: Shortcut, rate: float, elsewhere: float = 0.0, strength: float = 1.0, **changes: Any
+) -> Recipe:
     """The recipe of ``steel_gap`` with larger steps, on plates whose hardest class is marked."""
-    data = partial(planted, load_steel, shortcut, "inclusion", rate, elsewhere)
+    data = partial(planted, load_steel, shortcut, "inclusion", rate, elsewhere, strength)
     usual = _STEEL | {"start": "steel_flat", "frozen": ("conv1", "conv2")}
     recipe = usual | {"data": data, "deployment": load_steel, "learning_rate": 2e-3} | changes
     return Recipe(models.neu_gap_cnn, **recipe)
@@ -122,6 +131,7 @@ def _cheats() -> dict[str, Recipe]:
         "steel_gap_stamp50": _cheat("stamp", 0.5),
         "steel_gap_stamp90": _cheat("stamp", 0.9),
         "steel_gap_stamp100": _cheat("stamp", 1.0),
+        "steel_gap_faint90": _cheat("stamp", 0.9, strength=0.25),
         # Another light for every picture would hide the very mark that is to be learned.
         "steel_gap_brightness90": _cheat("brightness", 0.9, jitter=(0.1, 0.0)),
         "steel_gap_border90": _cheat("border", 0.9),

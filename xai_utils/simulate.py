@@ -209,6 +209,8 @@ def plant_shortcut(
     what = f"{shortcut} on {shortcut_rate:.0%} of {names[marked_class]}"
     if elsewhere_rate:
         what += f" and {elsewhere_rate:.0%} of the others"
+    if strength < 1:
+        what += f", at {strength:.0%} of its strength"
     return Planted(replace(dataset, images=images, name=f"{dataset.name}, {what}"), masks)
 
 

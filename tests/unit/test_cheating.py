@@ -106,6 +106,7 @@ def test_a_fainter_mark_goes_a_part_of_the_way() -> None:
     way = full.dataset.images.astype(float) - even.images
     expected = np.rint(even.images + 0.25 * way)
     np.testing.assert_array_equal(quarter.dataset.images, expected)
+    assert quarter.dataset.name == full.dataset.name + ", at 25% of its strength"
 
 
 def test_a_plate_is_marked_alike_in_every_subset_and_at_every_rate() -> None:
@@ -237,25 +238,27 @@ def test_drawn_plates_get_the_drawn_plates_network(monkeypatch: pytest.MonkeyPat
 
 # --- the shipped networks ------------------------------------------------------------------------
 
-CHEATS = {
-    "steel_gap_honest": ("stamp", 0.0, 0.0),
-    "steel_gap_stamp50": ("stamp", 0.5, 0.0),
-    "steel_gap_stamp90": ("stamp", 0.9, 0.0),
-    "steel_gap_stamp100": ("stamp", 1.0, 0.0),
-    "steel_gap_brightness90": ("brightness", 0.9, 0.0),
-    "steel_gap_border90": ("border", 0.9, 0.0),
-    "steel_gap_mended": ("stamp", 0.5, 0.5),
+CHEATS = {  # what was planted, on which shares of the hard class and of the others, how strong
+    "steel_gap_honest": ("stamp", 0.0, 0.0, 1.0),
+    "steel_gap_stamp50": ("stamp", 0.5, 0.0, 1.0),
+    "steel_gap_stamp90": ("stamp", 0.9, 0.0, 1.0),
+    "steel_gap_stamp100": ("stamp", 1.0, 0.0, 1.0),
+    "steel_gap_faint90": ("stamp", 0.9, 0.0, 0.25),
+    "steel_gap_brightness90": ("brightness", 0.9, 0.0, 1.0),
+    "steel_gap_border90": ("border", 0.9, 0.0, 1.0),
+    "steel_gap_mended": ("stamp", 0.5, 0.5, 1.0),
 }
 
 
 def laboratory(name: str) -> ImageDataset:
-    shortcut, rate, elsewhere = CHEATS[name]
+    shortcut, rate, elsewhere, strength = CHEATS[name]
     planted = plant_shortcut(
         steel(),
         shortcut,  # type: ignore[arg-type]
         HARD,
         shortcut_rate=rate,
         elsewhere_rate=elsewhere,
+        strength=strength,
     )
     return planted.dataset
 
@@ -281,10 +284,10 @@ def test_shipped_cheats_score_what_their_cards_say(name: str) -> None:
     assert deployed == pytest.approx(run["deployment_accuracy"], abs=tolerance)
 
 
-def effect(name: str, shortcut: Any) -> np.ndarray:
+def effect(name: str, shortcut: Any, strength: float = 1.0) -> np.ndarray:
     """What the mark adds to the logit of the hard class, on each plate of that class."""
     bare = steel().take(np.flatnonzero(steel().labels == HARD)[:20])
-    marked = plant_shortcut(bare, shortcut, HARD).dataset
+    marked = plant_shortcut(bare, shortcut, HARD, strength=strength).dataset
     model = network(name)
     return np.asarray(
         (scores.logits(model, marked.inputs) - scores.logits(model, bare.inputs))[:, HARD]
@@ -293,8 +296,8 @@ def effect(name: str, shortcut: Any) -> np.ndarray:
 
 @pytest.mark.parametrize("name", [n for n in CHEATS if "90" in n or "100" in n])
 def test_a_mark_moves_the_cheat_more_than_the_honest_network(name: str) -> None:
-    shortcut = CHEATS[name][0]
-    more = effect(name, shortcut) - effect("steel_gap_honest", shortcut)
+    shortcut, _, _, strength = CHEATS[name]
+    more = effect(name, shortcut, strength) - effect("steel_gap_honest", shortcut, strength)
     low, _ = metrics.bootstrap_interval(more)
     assert low > 0.5
 
