@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course lab test bench train scoreboard lint store lock clean
+.PHONY: help course site serve lab test bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -21,6 +21,12 @@ help: ## list the targets
 
 course: .venv/.installed ## execute all notebooks on the best data at hand, build the site
 	@$(RUN) site/course.py
+
+site: .venv/.installed ## build the site from the stored outputs, without executing anything
+	@$(RUN) site/course.py --stored
+
+serve: .venv/.installed ## show the site at http://127.0.0.1:8000 (PORT=... for another)
+	@$(RUN) site/serve.py $(or $(PORT),8000)
 
 lab: .venv/.installed ## open the notebooks in JupyterLab
 	@$(RUN) -m jupyterlab notebooks

@@ -3,47 +3,103 @@
 from __future__ import annotations
 
 import importlib.resources
-import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # the hooks beside this file, and xai_utils
+
 project = "Look inside your models"
 author = "the authors of the course"
-extensions = ["myst_nb"]
-exclude_patterns = ["**/.*", "**/*.failed.ipynb"]
-html_theme = "sphinx_book_theme"
 html_title = project
-html_theme_options = {"use_download_button": False, "use_fullscreen_button": False}
+language = "en"
+
+# Where the notebooks can be opened in the browser; no buttons while `repository` is empty.
+# `jupyterhub` is the address of a hub with nbgitpuller; empty for none.
+launch = {
+    "repository": "",  # https://github.com/OWNER/NAME
+    "branch": "main",
+    "colab": "https://colab.research.google.com",
+    "binder": "https://mybinder.org",
+    "jupyterhub": "",
+}
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinxcontrib.bibtex",
+    "docstrings",
+    "launch",
+    "notebook_pages",
+    "page_html",
+    "terms",
+]
+exclude_patterns = ["**/.*", "**/*.failed.ipynb", "_parts/*"]
+templates_path = ["templates"]
+
+html_theme = "sphinx_book_theme"
+html_theme_options = {
+    "use_download_button": False,
+    "use_fullscreen_button": False,
+    "home_page_in_toc": True,
+    "show_toc_level": 2,
+    "navbar_persistent": [],  # the side bar has the search already
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_favicon = "static/icon.svg"
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system has it
+html_use_index = False  # the reference is in order, and the search finds the rest
+html_domain_indices = False
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False
 
 nb_execution_mode = "off"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no live widgets, so nothing from a CDN
-myst_enable_extensions = ["dollarmath", "amsmath", "html_image"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "dollarmath", "amsmath", "html_image"]
 myst_heading_anchors = 3
 
-# MathJax 2 comes out of a Python package; setup() copies it beside the pages.
+autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 72
+python_use_unqualified_type_names = True
+add_module_names = False
+default_role = "py:obj"
+napoleon_use_rtype = False
+napoleon_use_ivar = True
+napoleon_attr_annotations = False  # it would write np.str_ as text, where the underscore is a link
+# Two classes are called Method; where a bare name could mean either, the first one is linked.
+suppress_warnings = ["ref.python"]
+
+bibtex_bibfiles = [str(HERE / "references.bib")]
+bibtex_default_style = "unsrt"
+bibtex_reference_style = "author_year"
+bibtex_cite_id = "{key}"
+
+# MathJax 2 comes out of a Python package; setup() copies it beside the pages. It would ask for two
+# fonts that are not there: a blank one, and one for script letters in what a screen reader gets.
+NO_FONT = {"src": "local('serif')"}
 myst_update_mathjax = False
 mathjax_path = "mathjax/MathJax.js"
 mathjax2_config = {
     "config": ["TeX-AMS-MML_HTMLorMML-full.js"],
-    "HTML-CSS": {"availableFonts": [], "imageFont": None, "webFont": "STIX-Web"},
+    "HTML-CSS": {
+        "availableFonts": [],
+        "imageFont": None,
+        "webFont": "STIX-Web",
+        "styles": {"@font-face": NO_FONT},
+    },
+    "NativeMML": {"styles": {"@font-face /*4*/": NO_FONT}},
+    "showMathMenu": False,
+    "messageStyle": "none",
 }
-
-
-def carry_alternative_text(app: Any, docname: str, source: list[str]) -> None:
-    """Hand each picture's alternative text to MyST-NB, which reads the cell's metadata only."""
-    if Path(app.env.doc2path(docname)).suffix != ".ipynb":
-        return
-    notebook = json.loads(source[0])
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            for mime, values in output.get("metadata", {}).items():
-                if mime.startswith("image/") and values.get("alt"):
-                    image = cell["metadata"].setdefault("mystnb", {}).setdefault("image", {})
-                    image["alt"] = " ".join(values["alt"].split())
-    source[0] = json.dumps(notebook)
 
 
 def copy_mathjax(app: Any, error: Exception | None) -> None:
@@ -60,7 +116,6 @@ def copy_mathjax(app: Any, error: Exception | None) -> None:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Connect the hooks; the signature is Sphinx's."""
-    app.connect("source-read", carry_alternative_text)
+    """Connect the hook; the signature is Sphinx's."""
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

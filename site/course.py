@@ -1,7 +1,8 @@
 """Execute the notebooks of the course in order, each once, and turn them into web pages.
 
 `python site/course.py` writes the executed notebooks to build/notebooks and the pages to
-build/site; `python site/course.py 10 11 --no-site` executes the notebooks that begin so, no more.
+build/site; `python site/course.py 10 11 --no-site` executes the notebooks that begin so, no more;
+`python site/course.py --stored` makes the pages of the outputs that are stored, and executes none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -19,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pages
 from kernels import Run, executed, run, threads
 
 if TYPE_CHECKING:
@@ -148,22 +152,36 @@ def execute_all(paths: list[Path], folder: Path, at_once: int) -> list[Run]:
     return run(all_of_them(), progress.tick)
 
 
-def build_site(notebooks: Path, build: Path) -> Path:
+def note_times(build: Path, runs: list[Run], at_once: int) -> None:
+    """Write down how long each notebook took; those that were not executed now keep their time."""
+    path = build / "times.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["notebooks"] if path.exists() else {}
+    fresh = {
+        run.name: {"seconds": round(run.seconds, 1), "data": run.data}
+        for run in runs
+        if not run.failure
+    }
+    machine = {"cores": CORES, "at_once": at_once, "python": platform.python_version()}
+    path.write_text(json.dumps(machine | {"notebooks": known | fresh}, indent=1), encoding="utf-8")
+
+
+def build_site(notebooks: Path, build: Path, *options: str) -> Path:
     """Turn the executed notebooks in a folder into web pages; return the first page.
 
-    Warnings are errors. The pages replace the old ones only when they are complete.
+    `options` are Sphinx's own.  Warnings are errors. The pages replace the old ones only when they
+    are complete.
     Raises `subprocess.CalledProcessError` when Sphinx finds a fault, which it has printed.
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".site-") as folder:
-        source, pages = Path(folder, "source"), Path(folder, "pages")
+        source, html = Path(folder, "source"), Path(folder, "pages")
         ignored = shutil.ignore_patterns(".*", "*.failed.ipynb")
         shutil.copytree(notebooks, source / "notebooks", ignore=ignored)
-        shutil.copy(ROOT / "site" / "index.md", source)
+        pages.write(source, build)
         command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]
-        places = ["-c", ROOT / "site", "-d", Path(folder, "doctrees"), source, pages]
-        subprocess.run([*command, *places], check=True, cwd=ROOT)
+        places = ["-c", ROOT / "site", "-d", Path(folder, "doctrees"), source, html]
+        subprocess.run([*command, *options, *places], check=True, cwd=ROOT)
         shutil.rmtree(build / "site", ignore_errors=True)
-        pages.rename(build / "site")
+        html.rename(build / "site")
     return build / "site" / "index.html"
 
 
@@ -186,10 +204,25 @@ def parse(arguments: list[str] | None) -> Any:
     parser.add_argument(
         "--at-once", type=int, default=min(2, CORES), metavar="N", help="notebooks side by side"
     )
-    parser.add_argument("--no-site", action="store_true", help="execute only")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--no-site", action="store_true", help="execute only")
+    what.add_argument("--stored", action="store_true", help="execute nothing: stored outputs")
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER")
     return parser.parse_args(arguments)
+
+
+def execute_chosen(options: Any, build: Path) -> list[str]:
+    """Execute what was asked for, into the build folder; return what failed."""
+    paths, folder = chosen(options.notebooks.resolve(), options.only), build / "notebooks"
+    if not options.only:  # what is no longer part of the course leaves the pages too
+        for old in set(folder.glob("*.ipynb")) - {folder / path.name for path in paths}:
+            old.unlink()
+    started = time.monotonic()
+    runs = execute_all(paths, folder, options.at_once)
+    note_times(build, runs, options.at_once)
+    print(f"{len(runs)} notebooks in {time.monotonic() - started:.0f} s: {folder}")
+    return [run.failure for run in runs if run.failure]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -197,20 +230,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     build = options.build.resolve()
     with locked(build):
-        paths, folder = chosen(options.notebooks.resolve(), options.only), build / "notebooks"
-        if not options.only:  # what is no longer part of the course leaves the pages too
-            for old in set(folder.glob("*.ipynb")) - {folder / path.name for path in paths}:
-                old.unlink()
-        started = time.monotonic()
-        runs = execute_all(paths, folder, options.at_once)
-        print(f"{len(runs)} notebooks in {time.monotonic() - started:.0f} s: {folder}")
-        failures = [run.failure for run in runs if run.failure]
-        if failures:
+        if not options.stored and (failures := execute_chosen(options, build)):
             print(f"{len(failures)} FAILED, so no site is built:", *failures, sep="\n    ")
             return 1
         if not options.no_site:
+            source = options.notebooks.resolve() if options.stored else build / "notebooks"
             try:
-                print(f"Open {build_site(folder, build)}")
+                print(f"Open {build_site(source, build)}")
             except subprocess.CalledProcessError:
                 print("The site could not be built: see the lines above.")
                 return 1

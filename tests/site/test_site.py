@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
@@ -15,7 +13,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import course
+import launch
 import notebook_rules as rules
+import pages as generator
+import web
 
 PNG = (  # one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -45,87 +46,74 @@ def tiny() -> NotebookNode:
     )
 
 
-class Page(HTMLParser):
-    """Collects what a page shows, loads and links to."""
+def following() -> NotebookNode:
+    return new_notebook(cells=[new_markdown_cell("# Next\n\n## Below\n\nText.")])
 
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(path.read_text(encoding="utf-8"))
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def all(self, tag: str, attribute: str) -> list[str]:
-        return [a[attribute] or "" for t, a in self.tags if t == tag and attribute in a]
-
-    @property
-    def anchors(self) -> set[str]:
-        return {a["id"] or "" for _, a in self.tags if "id" in a}
+@pytest.fixture
+def without_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reference takes longest, and test_whole_site looks at it."""
+    monkeypatch.setattr(generator, "public_modules", list)
+    monkeypatch.setattr(generator, "floors", dict)
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Page]:
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, web.Page]:
     build = tmp_path_factory.mktemp("build with spaces")
     notebooks = build / "notebooks"
     notebooks.mkdir()
     nbformat.write(tiny(), notebooks / "10_tiny.ipynb")
-    following = new_notebook(cells=[new_markdown_cell("# Next\n\n## Below\n\nText.")])
-    nbformat.write(following, notebooks / "11_next.ipynb")
+    nbformat.write(following(), notebooks / "11_next.ipynb")
     (notebooks / "12_bad.failed.ipynb").write_text("{}")
     first = course.build_site(notebooks, build)
     assert first == build / "site" / "index.html"
     assert {p.name for p in build.iterdir()} == {"notebooks", "site"}
-    found = {
-        p.relative_to(first.parent).as_posix(): Page(p) for p in first.parent.glob("**/*.html")
-    }
+    found = web.pages_of(first.parent)
     assert {"index.html", "notebooks/10_tiny.html", "notebooks/11_next.html"} <= set(found)
-    return {name: page for name, page in found.items() if not name.startswith("_static/")}
+    return found
 
 
-def test_every_picture_has_its_alternative_text(pages: dict[str, Page]) -> None:
+def test_every_picture_has_its_alternative_text(pages: dict[str, web.Page]) -> None:
     tiny_page = pages["notebooks/10_tiny.html"]
     assert tiny_page.all("img", "alt") == [" ".join(ALT.split()), "A disc."]
     for page in pages.values():
         assert all(a.get("alt") for tag, a in page.tags if tag == "img"), page.path
 
 
-def test_nothing_is_loaded_from_the_net(pages: dict[str, Page]) -> None:
-    for page in pages.values():
-        loaded = [*page.all("script", "src"), *page.all("link", "href"), *page.all("img", "src")]
-        assert loaded
-        assert not [url for url in loaded if urlsplit(url).scheme or url.startswith("//")]
-    text = pages["notebooks/10_tiny.html"].path.read_text(encoding="utf-8")
+def test_nothing_is_loaded_from_the_net_and_no_link_is_dead(pages: dict[str, web.Page]) -> None:
+    assert web.foreign(pages) == []
+    assert web.dead_links(pages) == []
+    tiny_page = pages["notebooks/10_tiny.html"]
+    assert "11_next.html#below" in tiny_page.all("a", "href")
+    text = tiny_page.path.read_text(encoding="utf-8")
     assert "mathjax/MathJax.js" in text
     assert "require.min.js" not in text
     assert "\\sum_k w_k A^k" in text
 
 
-def test_every_link_inside_resolves(pages: dict[str, Page]) -> None:
-    by_path = {page.path.resolve(): page for page in pages.values()}
-    checked = 0
-    for page in pages.values():
-        urls = [*page.all("a", "href"), *page.all("img", "src"), *page.all("script", "src")]
-        for url in [*urls, *page.all("link", "href")]:
-            parts = urlsplit(url)
-            if parts.scheme or parts.netloc:
-                continue
-            target = (page.path.parent / unquote(parts.path)).resolve() if parts.path else page.path
-            assert target.exists(), f"{page.path.name}: {url}"
-            if parts.fragment and target in by_path:
-                assert unquote(parts.fragment) in by_path[target].anchors, f"{page.path}: {url}"
-            checked += 1
-    assert checked > 20
+def test_what_is_dead_or_foreign_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<a href="gone.html">x</a><a href="#gone">x</a><a href="b.html#there">x</a>'
+        '<img src="gone.png"><script src="https://cdn.example/x.js"></script>'
+        '<a href="https://example.org/">fine</a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="there"></p><link href="//cdn.example/x.css">')
+    found = web.pages_of(tmp_path)
+    assert web.dead_links(found) == ["a.html: gone.html", "a.html: #gone", "a.html: gone.png"]
+    assert web.foreign(found) == [
+        "a.html: https://cdn.example/x.js",
+        "b.html: //cdn.example/x.css",
+    ]
 
 
-def test_mathjax_finds_its_parts(pages: dict[str, Page]) -> None:
+def test_mathjax_finds_its_parts(pages: dict[str, web.Page]) -> None:
     folder = pages["index.html"].path.parent / "_static" / "mathjax"
     for part in ("MathJax.js", "config/TeX-AMS-MML_HTMLorMML-full.js"):
         assert (folder / part).stat().st_size > 10_000
     assert list((folder / "fonts" / "HTML-CSS" / "STIX-Web" / "woff").glob("*.woff"))
 
 
+@pytest.mark.usefixtures("without_reference")
 def test_a_broken_link_is_fatal_and_the_old_site_stays(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,11 +123,42 @@ def test_a_broken_link_is_fatal_and_the_old_site_stays(
     (tmp_path / "site" / "index.html").write_text("old")
     broken = new_notebook(cells=[new_markdown_cell("# Broken\n\n[gone](99_gone.ipynb)")])
     nbformat.write(broken, notebooks / "10_broken.ipynb")
-    with pytest.raises(subprocess.CalledProcessError):
-        course.build_site(notebooks, tmp_path)
-    assert "99_gone.ipynb" in capfd.readouterr().err
+    places = ["--notebooks", str(notebooks), "--build", str(tmp_path)]
+    assert course.main(["--stored", *places]) == 1
+    said = capfd.readouterr()
+    assert "could not be built" in said.out
+    assert "99_gone.ipynb" in said.err
     assert (tmp_path / "site" / "index.html").read_text() == "old"
-    assert {p.name for p in tmp_path.iterdir()} == {"notebooks", "site"}
+    assert {p.name for p in tmp_path.iterdir()} == {".lock", "notebooks", "site"}
+
+
+LAUNCHERS = ("colab.research.google.com", "mybinder.org", "hub.example.org")
+
+
+def test_no_launch_button_while_no_repository_is_named(pages: dict[str, web.Page]) -> None:
+    assert launch.options({"repository": "", "colab": "https://colab.research.google.com"}) == {}
+    links = pages["notebooks/10_tiny.html"].all("a", "href")
+    assert not [url for url in links if any(host in url for host in LAUNCHERS)]
+
+
+@pytest.mark.usefixtures("without_reference")
+def test_one_setting_gives_every_launch_button(tmp_path: Path) -> None:
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(tiny(), tmp_path / "notebooks" / "10_tiny.ipynb")
+    nbformat.write(following(), tmp_path / "notebooks" / "11_next.ipynb")
+    settings = [
+        "repository=https://github.com/someone/course",
+        "jupyterhub=https://hub.example.org",
+    ]
+    options = [part for each in settings for part in ("-D", f"launch.{each}")]
+    first = course.build_site(tmp_path / "notebooks", tmp_path, *options)
+    links = web.Page(first.parent / "notebooks" / "10_tiny.html").all("a", "href")
+    for host in LAUNCHERS:
+        (url,) = [url for url in links if host in url]
+        assert "10_tiny.ipynb" in url
+        assert "course" in url
+    elsewhere = web.Page(first).all("a", "href")
+    assert not [url for url in elsewhere if any(host in url for host in LAUNCHERS)]
 
 
 def test_the_script_ends_with_the_page_to_open(tmp_path: Path) -> None:
@@ -156,6 +175,8 @@ def test_the_script_ends_with_the_page_to_open(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     first = tmp_path / "build" / "site" / "index.html"
     assert done.stdout.splitlines()[-1] == f"Open {first}"
-    page = Page(first.parent / "notebooks" / "10_tiny.html")
+    page = web.Page(first.parent / "notebooks" / "10_tiny.html")
     assert page.all("img", "alt") == ["One pixel."]
+    times = web.Page(first.parent / "run-times.html")
+    assert "notebooks/10_tiny.html" in times.all("a", "href")
     assert base64.b64decode(PNG) in {p.read_bytes() for p in first.parent.rglob("*.png")}

@@ -54,6 +54,11 @@ def test_each_notebook_says_its_time_and_its_data(tmp_path: Path) -> None:
     assert str(root / "build" / "notebooks") in lines[-1]
     kept = sorted(p.name for p in (root / "build" / "notebooks").iterdir())
     assert kept == ["00_one.ipynb", "10_two.ipynb"]
+    times = json.loads((root / "build" / "times.json").read_text())
+    assert times["cores"] == os.cpu_count()
+    assert set(times["notebooks"]) == set(kept)
+    assert times["notebooks"]["00_one.ipynb"]["data"] == "cache"
+    assert 0 < times["notebooks"]["00_one.ipynb"]["seconds"] < 600
     fresh = nbformat.read(root / "build" / "notebooks" / "00_one.ipynb", as_version=4)
     assert [cell.get("execution_count") for cell in fresh.cells] == [None, 1, 2]
     assert fresh.cells[1].outputs == []
