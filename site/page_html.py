@@ -15,7 +15,9 @@ SIGNATURE = re.compile(
 def finish(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Rewrite the body of a page (`html-page-context`)."""
     if "body" in context:
-        context["body"] = one_list_less(scrolling_tables(context["body"]))
+        body = one_list_less(scrolling_tables(context["body"]))
+        # An item of a list, which the role that Sphinx gives it may no longer be.
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def scrolling_tables(body: str) -> str:

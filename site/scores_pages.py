@@ -49,7 +49,7 @@ def scoreboard(course: Course) -> str:
         metric = board["metric"].iloc[0]
         picture = f"_parts/scoreboard_{network}.svg"
         own = evaluation.Scoreboard(board.drop(columns=["data", "network"]))
-        evaluation.draw(own, metric, title=f"{data}, {network}").savefig(course.source / picture)
+        evaluation.draw(own, metric).savefig(course.source / picture)
         alternative = html.escape(evaluation.alternative_text(own, metric)).replace("\n", " ")
         lines += [f"## {data}, {network}", "", f"![{alternative}]({picture})", ""]
         lines += ["```{raw} html", evaluation.summary_html(own), "```", ""]
