@@ -91,21 +91,6 @@ def test_nothing_is_loaded_from_the_net_and_no_link_is_dead(pages: dict[str, web
     assert "\\sum_k w_k A^k" in text
 
 
-def test_what_is_dead_or_foreign_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text(
-        '<a href="gone.html">x</a><a href="#gone">x</a><a href="b.html#there">x</a>'
-        '<img src="gone.png"><script src="https://cdn.example/x.js"></script>'
-        '<a href="https://example.org/">fine</a>'
-    )
-    (tmp_path / "b.html").write_text('<p id="there"></p><link href="//cdn.example/x.css">')
-    found = web.pages_of(tmp_path)
-    assert web.dead_links(found) == ["a.html: gone.html", "a.html: #gone", "a.html: gone.png"]
-    assert web.foreign(found) == [
-        "a.html: https://cdn.example/x.js",
-        "b.html: //cdn.example/x.css",
-    ]
-
-
 def test_mathjax_finds_its_parts(pages: dict[str, web.Page]) -> None:
     folder = pages["index.html"].path.parent / "_static" / "mathjax"
     for part in ("MathJax.js", "config/TeX-AMS-MML_HTMLorMML-full.js"):
