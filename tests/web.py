@@ -148,8 +148,12 @@ def load(tab: Any, url: str) -> None:
     tab.evaluate("window.MathJax ? new Promise(done => MathJax.Hub.Queue(done)) : null")
 
 
-def visit(chrome: Any, root: str, name: str, themes: tuple[str, ...] = ("light",)) -> Visit:
-    """Open a page, note what it loads and says, have axe-core judge it, then hold it upright."""
+def visit(chrome: Any, root: str, name: str, *, closely: bool = True) -> Visit:
+    """Open a page, note what it loads and says, have axe-core judge it, then hold it upright.
+
+    `closely`: also in the dark, and each word of the code.  These colours are the same on all
+    pages, and judging a notebook's thousands of words takes longer than all the rest.
+    """
     seen = Visit()
     tab = chrome.new_page(viewport=DESK, color_scheme="light")
     tab.set_default_timeout(180_000)
@@ -160,19 +164,20 @@ def visit(chrome: Any, root: str, name: str, themes: tuple[str, ...] = ("light",
     tab.on("console", lambda m: _note(seen.errors, m.text, m.type != "error"))
     load(tab, root + name)
     tab.evaluate((importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text())
-    for theme in themes:
+    for theme in ("light", "dark") if closely else ("light",):
         tab.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-        seen.violations += [f"{theme}: {v}" for v in _violations(tab)]
+        seen.violations += [f"{theme}: {v}" for v in _violations(tab, closely)]
     tab.set_viewport_size(PHONE)
     seen.phone_width = tab.evaluate("document.documentElement.scrollWidth")
     tab.close()
     return seen
 
 
-def _violations(tab: Any) -> list[str]:
+def _violations(tab: Any, code: bool) -> list[str]:
     # Nothing is fetched a second time (preload), and what passed is not listed.
     options = {"runOnly": WCAG, "preload": False, "resultTypes": ["violations"]}
-    found = tab.evaluate("options => axe.run(options)", options)["violations"]
+    where = {"exclude": [] if code else [".highlight span"]}
+    found = tab.evaluate("([where, how]) => axe.run(where, how)", [where, options])["violations"]
     return [f"{v['id']} ({len(v['nodes'])}): {v['nodes'][0]['html'][:200]}" for v in found]
 
 

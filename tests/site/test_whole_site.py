@@ -130,8 +130,8 @@ def visits(site: Path, pages: dict[str, web.Page]) -> dict[str, web.Visit]:
     found = {}
     with web.browser(site) as (chrome, root):
         for name in pages:
-            themes = ("light", "dark") if name in KINDS or "10_class" in name else ("light",)
-            found[name] = web.visit(chrome, root, name, themes)
+            closely = name in KINDS or "10_class" in name
+            found[name] = web.visit(chrome, root, name, closely=closely)
     return found
 
 
