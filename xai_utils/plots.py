@@ -8,8 +8,9 @@ one axes is drawn on in `_drawing`; this module has the whole figure, and all na
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,7 @@ __all__ = [
     "panels",
     "show",
     "show_heat",
+    "shown_to",
     "style",
 ]
 
@@ -170,6 +172,8 @@ def _bar_beside(fig: Figure, page: Page, rows: range, grid: Grid, scales: Scales
     colour_bar(cax, scale, bar_label(first.label, scale), fade=fade)
 
 
+Receiver = Callable[["Figure", str], None]
+_receivers: list[Receiver] = []  # who gets what is shown; see `shown_to`
 _stand_in = ""  # what stands in for the real data, if anything does; see `style`
 
 
@@ -201,8 +205,24 @@ def show(fig: Figure, alt: str) -> None:
         fig.text(0.5, -0.01, f"Data: {_stand_in}", size=8, ha="center", va="top")
         alt = f"Data: {_stand_in}. {alt}"
     plt.close(fig)
+    if _receivers:
+        _receivers[-1](fig, " ".join(alt.split()))
+        return
     # IPython is not annotated.
     display(Image(data=_png(fig), format="png", alt=" ".join(alt.split())))  # type: ignore[no-untyped-call]
+
+
+@contextlib.contextmanager
+def shown_to(receive: Receiver) -> Iterator[None]:
+    """Hand every figure that is shown meanwhile, with its words, to a function instead.
+
+    So a notebook's cell that shows a figure also defines the file that is made of it.
+    """
+    _receivers.append(receive)
+    try:
+        yield
+    finally:
+        _receivers.pop()
 
 
 def _png(fig: Figure) -> bytes:

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import time
+import weakref
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ __all__ = [
     "Recipe",
     "card",
     "load_or_train",
+    "shipped_as",
     "train",
     "train_and_ship",
 ]
@@ -43,6 +45,7 @@ __all__ = [
 WEIGHTS = DATA / "weights"
 RUNS = DATA.parent / "build" / "weights"  # every seed's result; only one seed is shipped
 SCORING_BATCH = 32  # how many are scored at once; does not matter to the result
+_shipped: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()  # model -> its name
 
 
 def load_or_train(name: str, dataset: ImageDataset | None = None) -> keras.Model:
@@ -73,7 +76,13 @@ def load_or_train(name: str, dataset: ImageDataset | None = None) -> keras.Model
         )
     model = RECIPES[name].build()
     model.load_weights(path)
+    _shipped[model] = name
     return model
+
+
+def shipped_as(model: Any) -> str | None:
+    """Under which name a network's weights are shipped; None unless `load_or_train` loaded them."""
+    return _shipped.get(model) if hasattr(model, "load_weights") else None
 
 
 def card(name: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ FLOORS = [
     },
     {
         *("plots", "_alt_text", "_colours", "_drawing", "_layout", "method_map", "distributed"),
+        "_colour_vision",
         *("metrics", "_localisation", "_faithfulness", "_fills", "_robustness", "_sanity", "_gain"),
     },
     {  # what asks methods and metrics together
@@ -45,6 +46,7 @@ FLOORS = [
         "_evaluation_views",
         *("scoreboard", "_course_maps", "_course_metrics", "_course_sums", "_saliency_cards"),
     },
+    {"figures", "_captions"},  # what the command line does
     {"__main__"},
 ]
 GROUND = FLOORS[0]
