@@ -106,10 +106,11 @@ def faults(fig: Figure) -> list[str]:
     colour-blind eyes.  Two entries of a legend must differ in line, mark or hatch, or by `APART` in
     their colours, for every vision.  Plain pictures and texts are not judged.
     """
-    found = []
+    found: list[str] = []
     for ax in fig.axes:
         for drawn in [*ax.images, *ax.collections]:
-            if drawn.get_array() is not None and np.ndim(drawn.get_array()) != 3:
+            values = drawn.get_array()
+            if values is not None and values.ndim != 3:  # three axes are colours as they are
                 found += _scale_faults(drawn)
         legend = ax.get_legend()
         if legend is not None:

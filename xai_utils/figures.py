@@ -13,6 +13,7 @@ import contextlib
 import csv
 import io
 import json
+import math
 import multiprocessing
 import os
 import types
@@ -197,15 +198,16 @@ def _run(notebook: Path, last: int, swap: dict[str, str]) -> Iterator[_Ran]:
             try:
                 tree = _Swap(swap).visit(ast.parse(sources[-1]))
                 code = compile(tree, f"{notebook.name}, cell {number}", "exec")
-                with (
-                    plots.shown_to(lambda fig, words, to=shown: to.append((fig, words))),
-                    contextlib.redirect_stdout(io.StringIO()),
-                ):
+                with plots.shown_to(_into(shown)), contextlib.redirect_stdout(io.StringIO()):
                     exec(code, vars(module))
             except Exception as error:
                 where = f"{notebook.name}, cell {number}"
                 raise RuntimeError(f"{where}: {type(error).__name__}: {error}") from error
             yield _Ran(number, shown, vars(module), sources)
+
+
+def _into(shown: list[tuple[Figure, str]]) -> plots.Receiver:
+    return lambda fig, words: shown.append((fig, words))
 
 
 class _Swap(ast.NodeTransformer):
@@ -236,7 +238,7 @@ def _save(fig: Figure, words: str, text: str, folder: Path, name: str) -> Path:
     """Write a figure's files, each whole or not at all; remove what an earlier run left of it."""
     from matplotlib import rc_context
 
-    pixels = sum(drawn.get_array().size for ax in fig.axes for drawn in ax.images)
+    pixels = sum(math.prod(drawn.get_size()) for ax in fig.axes for drawn in ax.images)
     formats = ["png", *(["svg"] if pixels < PLOT else [])]
     (folder / f"{name}.svg").unlink(missing_ok=True)
     with rc_context(STYLE):  # a package's own drawing may have changed the settings
