@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,10 +24,38 @@ def parser() -> argparse.ArgumentParser:
     figure.add_argument(
         "--out", type=Path, default=Path("build/figures"), metavar="FOLDER", help="%(default)s"
     )
+    _add_explain(commands)
     train = commands.add_parser("train", help="train networks again; rewrite weights and cards")
     train.add_argument("names", nargs="*", metavar="NAME", help="networks; all if none is named")
     train.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
     return top
+
+
+def _add_explain(commands: Any) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="explain a network's answer to a photo of yours",
+        description="Explain a network's answer to a photo by several methods, and check each: is "
+        "the answer lost when what a map marks is hidden?",
+    )
+    explain.add_argument("photo", metavar="PHOTO", help="a file, such as photo.jpg")
+    explain.add_argument(
+        "--model",
+        required=True,
+        help="mobilenetv2, mobilenet, squeezenet, vgg16, resnet50, inceptionv3; or a file .keras",
+    )
+    explain.add_argument(
+        "--method",
+        default="grad_cam,integrated_gradients",
+        help="one or more, separated by commas; an unknown one lists all (%(default)s)",
+    )
+    explain.add_argument("--out", default="explained.png", metavar="FILE", help="%(default)s")
+    explain.add_argument("--target", metavar="CLASS", help="name or number; else the predicted one")
+    explain.add_argument("--layer", help="for methods that read one; else the last with maps")
+    explain.add_argument(
+        "--scale", help="what your model takes a pixel for: 0-1, 0-255, tf (-1 to 1), torch, caffe"
+    )
+    explain.add_argument("--classes", metavar="FILE", help="your model's classes, one a line")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,13 +65,43 @@ def main(arguments: list[str] | None = None) -> None:
     if options.command == "figure":
         from .figures import draw
 
-        try:
+        with _errors_in_a_line():
             for path in draw(options.ids, options.out):
                 print(path)
-        except (ValueError, RuntimeError, OSError) as error:
-            sys.exit(f"error: {error}")
+    elif options.command == "explain":
+        with _errors_in_a_line():
+            _explain(options)
     else:
         _train(top, options)
+
+
+@contextlib.contextmanager
+def _errors_in_a_line() -> Iterator[None]:
+    """End with status 1 and what is wrong, without a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from . import own_images
+    from ._photos import load_photo
+    from .imagenet import names
+
+    # What is wrong with the command is said before TensorFlow is imported.
+    methods = [name.strip() for name in options.method.split(",") if name.strip()]
+    own_images.check_methods(methods)
+    out = own_images.checked_out(options.out)
+    photo = load_photo(options.photo)
+    if options.model.lower() not in map(str.lower, names()):
+        own_images.check_file(Path(options.model))
+    network = own_images.load_network(options.model, scale=options.scale, classes=options.classes)
+    found = own_images.explain(photo, network, methods, target=options.target, layer=options.layer)
+    print(f"{network.title} on {found.photo}: {found.title}, logit {found.logit:.1f}")
+    for name, remark in found.remarks.items():
+        print(f"{name}: {remark}")
+    print(found.save(out))
 
 
 def _train(top: argparse.ArgumentParser, options: argparse.Namespace) -> None:
