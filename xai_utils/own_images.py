@@ -43,12 +43,14 @@ class Method(NamedTuple):
         unit: for the colour bar.
         layer: whether it reads a layer, which may then be named.
         absolute: show the largest absolute value over the colours, not the sum.
+        complete: the shares ought to sum to the logit minus that of a picture of zeros.
     """
 
     call: Callable[..., Any]
     unit: str
     layer: bool = False
     absolute: bool = False
+    complete: bool = False
 
 
 def _occlusion(model: Any, images: Any, target: Any) -> Any:
@@ -67,9 +69,9 @@ METHODS: dict[str, Method] = {
     "saliency": Method(gradients.saliency, "|gradient|", absolute=True),
     "smooth_grad": Method(gradients.smooth_grad, "|gradient|", absolute=True),
     "input_x_gradient": Method(gradients.input_x_gradient, _LOGIT),
-    "integrated_gradients": Method(gradients.integrated_gradients, f"{_LOGIT}, from 0"),
+    "integrated_gradients": Method(gradients.integrated_gradients, _LOGIT, complete=True),
     "guided_backprop": Method(backprop.guided_backprop, "signal", absolute=True),
-    "deep_lift": Method(backprop.deep_lift, f"{_LOGIT}, from 0"),
+    "deep_lift": Method(backprop.deep_lift, _LOGIT, complete=True),
     "lrp": Method(functools.partial(backprop.lrp, rule="epsilon", epsilon=0.01), _LOGIT),
     "occlusion": Method(_occlusion, f"{_LOGIT} lost"),
     "rise": Method(functools.partial(rise_contrast, masks=500), f"{_LOGIT}, mean"),
@@ -123,7 +125,7 @@ class Explanation:
             unit = METHODS[name].unit
             row.append(
                 plots.Panel(
-                    image=self.picture, heat=heat, limit=limit, alpha=0.85, title=name, label=unit
+                    image=self.picture, heat=heat, limit=limit, alpha=0.75, title=name, label=unit
                 )
             )
         return plots.panels(row, columns=4, title=self.network.title)
@@ -182,11 +184,16 @@ def explain(
             warnings.filterwarnings("ignore", message=".*zero everywhere")
             found = METHODS[name].call(network.model, x, number, **options)
         maps[name] = _flat(np.asarray(found), METHODS[name].absolute, network.size)
-        remarks[name] = (
-            check(network, x, maps[name], number)
-            if maps[name].any()
-            else _empty(logits[0], number, network.classes)
-        )
+        if not maps[name].any():
+            remarks[name] = _empty(logits[0], number, network.classes)
+            continue
+        remarks[name] = check(network, x, maps[name], number)
+        if METHODS[name].complete:
+            rise = logits[0, number] - scores.logits(network.model, np.zeros_like(x))[0, number]
+            remarks[name] += (
+                f" The shares sum to {maps[name].sum():.2f}; from a picture of zeros to this one "
+                f"the logit rises by {rise:.2f}."
+            )
     return Explanation(
         network,
         load_photo(photo).name,
