@@ -34,7 +34,7 @@ class Scaling:
     """What a network does to the colours: ``x = (rgb / 255 - mean) / sd``, in its channels' order.
 
     ``mean`` and ``sd`` are of red, green and blue; ``bgr`` turns the channels around afterwards;
-    ``grey`` networks get one channel, the picture's luminance.
+    ``grey`` networks get one channel, the picture's luminance, scaled as red is.
     """
 
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
@@ -48,14 +48,17 @@ class Scaling:
             from PIL import Image
 
             grey = [np.asarray(Image.fromarray(picture).convert("L")) for picture in rgb]
-            return np.stack(grey)[..., None].astype(np.float32) / np.float32(255)
+            x = np.stack(grey)[..., None].astype(np.float32) / np.float32(255)
+            return (x - np.float32(self.mean[0])) / np.float32(self.sd[0])
         x = (rgb / 255 - np.array(self.mean)) / np.array(self.sd)
         return (x[..., ::-1] if self.bgr else x).astype(np.float32)
 
     def undo(self, images: ArrayLike) -> NDArray[np.float32]:
         """The way back: ``(N, H, W, C)`` to colours in [0, 1]; what lies outside is clipped."""
         x = np.array(images, np.float32)
-        if not self.grey:
+        if self.grey:
+            x = x * np.float32(self.sd[0]) + np.float32(self.mean[0])
+        else:
             x = (x[..., ::-1] if self.bgr else x) * np.array(self.sd) + np.array(self.mean)
         return np.clip(x, 0, 1).astype(np.float32)
 

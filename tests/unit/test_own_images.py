@@ -1,0 +1,267 @@
+"""One's own photo and model: what is loaded, what is refused, what is said and written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xai_utils import cam, own_images, scores, storage
+from xai_utils.own_images import METHODS, explain, load_network
+
+
+@pytest.fixture(scope="module")
+def colour() -> Any:
+    """A nested network for colour, as transfer learning makes them, that rescales its pictures."""
+    from networks import functional, layers, seeded, trunk_layers
+
+    head = [layers.GlobalAveragePooling2D(name="gap"), layers.Dense(3, name="logits")]
+    trunk = functional(trunk_layers(), (32, 32, 3), name="trunk")
+    return seeded(functional([layers.Rescaling(1 / 255), trunk, *head], (32, 32, 3), name="mine"))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+# --- networks ------------------------------------------------------------------------------------
+
+
+def test_a_file_is_the_same_network_and_its_rescaling_is_seen(
+    colour: Any, photo: Path, tmp_path: Path
+) -> None:
+    colour.save(tmp_path / "mine.keras")
+    (tmp_path / "names.txt").write_text("one\n\n two \nthree\n")
+    loaded = load_network(tmp_path / "mine.keras", classes=tmp_path / "names.txt")
+    assert loaded.classes == ("one", "two", "three")
+    assert loaded.title == "mine (file mine.keras)"
+    assert loaded.preprocess(photo).max() > 200, "a network that rescales wants 0 to 255"
+    given = load_network(colour)
+    assert given.classes == ("class 0", "class 1", "class 2")
+    x = given.preprocess(photo)
+    assert np.array_equal(scores.logits(loaded.model, x), scores.logits(colour, x))
+
+
+@pytest.mark.parametrize(
+    ("scale", "white", "black"),
+    [
+        ("0-1", [1, 1, 1], [0, 0, 0]),
+        ("0-255", [255] * 3, [0] * 3),
+        ("tf", [1] * 3, [-1] * 3),
+        ("torch", [2.2489, 2.4286, 2.64], [-2.1179, -2.0357, -1.8044]),
+        ("caffe", [151.061, 138.221, 131.32], [-103.939, -116.779, -123.68]),
+    ],
+)
+def test_the_scale_is_what_was_said(
+    colour: Any, scale: str, white: list[float], black: list[float]
+) -> None:
+    network = load_network(colour, scale=scale)
+    for value, expected in ((255, white), (0, black)):
+        x = network.preprocess(np.full((9, 9, 3), value, np.uint8))
+        assert np.allclose(x, expected, atol=1e-3)
+        assert np.allclose(network.restore(x), value / 255, atol=1e-5)
+
+
+def test_a_grey_network_sees_one_channel_in_its_scale(flat: Any, photo: Path) -> None:
+    network = load_network(flat, scale="tf")
+    x = network.preprocess(photo)
+    assert x.shape == (1, 8, 8, 1) and x.min() < 0
+    grey = np.asarray(Image.fromarray(network.resized(photo)[0]).convert("L"))
+    assert np.allclose(x[0, ..., 0], grey / 127.5 - 1, atol=1e-5)
+    assert np.allclose(network.restore(x)[0, ..., 0], grey / 255, atol=1e-5)
+
+
+def test_without_a_scale_the_question_is_asked(flat: Any) -> None:
+    with pytest.raises(ValueError, match=r"does not rescale.*say which one.*0-1; 0-255; tf"):
+        load_network(flat)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "error", "message"),
+    [
+        ("mobilenetv3", {}, ValueError, r"no model 'mobilenetv3'; known: vgg16, .*file .keras"),
+        ("gone.keras", {}, FileNotFoundError, "no file gone.keras"),
+        ("mobilenet", {"scale": "tf"}, ValueError, "known: leave them out"),
+        ("x.keras", {"scale": "0..1"}, ValueError, r"no scale '0\.\.1'; known: 0-1"),
+    ],
+)
+def test_what_is_unknown_lists_what_is_known(
+    given: str, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        load_network(given, **options)
+
+
+@pytest.mark.usefixtures("nothing_at_hand")
+def test_missing_weights_say_where_they_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    with pytest.raises(storage.Unavailable, match=r"weights of VGG16 .*\n(.*\n)+.*Save it under"):
+        load_network("VGG16")
+
+
+def test_names_of_classes_are_counted(colour: Any) -> None:
+    with pytest.raises(ValueError, match=r"2 names of classes .*3 outputs"):
+        load_network(colour, classes=["a", "b"])
+
+
+def test_a_table_model_is_refused() -> None:
+    from networks import functional, layers
+
+    with pytest.raises(ValueError, match=r"takes \(None, 5\); expected pictures"):
+        load_network(functional([layers.Dense(2)], (5,)), scale="0-1")
+
+
+def test_code_in_a_file_is_refused(tmp_path: Path) -> None:
+    from networks import functional, layers
+
+    model = functional([layers.Lambda(lambda x: x), layers.Conv2D(2, 3)], (8, 8, 1))
+    model.save(tmp_path / "code.keras")
+    with pytest.raises(ValueError, match=r"holds a Lambda layer.*safe_mode=False"):
+        load_network(tmp_path / "code.keras", scale="0-1")
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.keras").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"broken\.keras cannot be loaded"):
+        load_network(tmp_path / "broken.keras", scale="0-1")
+
+
+# --- explanations --------------------------------------------------------------------------------
+
+
+def test_every_method_gives_a_map_of_the_networks_size(photo: Path) -> None:
+    from networks import functional, gap_layers, seeded
+
+    model = seeded(functional(gap_layers(), (32, 32, 3)))
+    network = load_network(model, scale="tf")
+    found = explain(photo, network, list(METHODS))
+    x = network.preprocess(photo)
+    logits = scores.logits(model, x)[0]
+    assert list(found.maps) == list(METHODS) == list(found.remarks)
+    assert all(heat.shape == (32, 32) for heat in found.maps.values())
+    assert found.target == logits.argmax()
+    assert found.logit == pytest.approx(logits.max(), abs=1e-5)
+    softmax = np.exp(logits - logits.max())
+    assert found.probability == pytest.approx(softmax.max() / softmax.sum(), abs=1e-5)
+    expected = cam.resize_heatmap(cam.grad_cam(model, x)[0], (32, 32))
+    assert np.allclose(found.maps["grad_cam"], expected)
+    rise = logits.max() - scores.logits(model, np.zeros_like(x))[0, found.target]
+    remark = found.remarks["integrated_gradients"]
+    assert remark.endswith(f"the logit rises by {rise:.2f}.")
+
+
+def test_an_explained_class_by_number_or_name(colour: Any, photo: Path) -> None:
+    network = load_network(colour, classes=["ant", "Bee", "cat"])
+    for target in (1, "1", "bee"):
+        found = explain(photo, network, ["saliency"], target=target)
+        assert found.target == 1 and found.title.startswith("Bee, ")
+    with pytest.raises(ValueError, match="no class 3; expected 0 to 2"):
+        explain(photo, network, ["saliency"], target=3)
+    with pytest.raises(ValueError, match="no class 'bees' among 3; did you mean 'Bee'"):
+        explain(photo, network, ["saliency"], target="bees")
+
+
+def test_another_layer_is_read_and_a_wrong_one_lists_all(colour: Any, photo: Path) -> None:
+    network = load_network(colour)
+    early = explain(photo, network, ["hires_cam"], layer="conv1").maps["hires_cam"]
+    assert not np.allclose(early, explain(photo, network, ["hires_cam"]).maps["hires_cam"])
+    with pytest.raises(ValueError, match=r"no layer 'conv9'.*conv1"):
+        explain(photo, network, ["hires_cam"], layer="conv9")
+
+
+@pytest.mark.parametrize("methods", [["gradcam"], [], "grad_cam"])
+def test_an_unknown_method_lists_the_known(methods: Any, flat: Any) -> None:
+    with pytest.raises(ValueError, match=r"no method .*expected a list of: grad_cam, .*, lime"):
+        explain(np.zeros((8, 8)), load_network(flat, scale="0-1"), methods)
+
+
+def test_an_empty_map_says_so_in_remark_words_and_figure() -> None:
+    from networks import functional, keras, layers
+
+    parts = [layers.Conv2D(1, 1, name="conv"), layers.GlobalAveragePooling2D()]
+    model = functional([*parts, layers.Dense(2, name="logits")], (8, 8, 1))
+    model.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1), np.array([[1.0, -1.0]]), np.zeros(2)])
+    assert isinstance(model, keras.Model)
+    network = load_network(model, scale="0-1", classes=["bright", "dark"])
+    found = explain(np.full((8, 8), 0.5), network, ["grad_cam", "hires_cam"], target="dark")
+    assert not found.maps["grad_cam"].any()
+    assert found.remarks["grad_cam"] == (
+        "The map is empty: no place speaks for this class. Its logit is -0.5; the predicted class, "
+        "bright, has 0.5. Try hires_cam, which keeps what speaks against it, another layer or "
+        "class, and look at the scale of the pictures."
+    )
+    assert "The map is zero everywhere" in found.words
+    assert "Hiding" in found.remarks["hires_cam"]
+
+
+def test_the_check_tells_a_map_that_is_right_from_one_that_is_not() -> None:
+    """A network that reads the upper left corner only, and maps that point there or elsewhere."""
+    from networks import functional, layers
+
+    kernel = np.zeros((10, 10))
+    kernel[:4, :5] = 1.0
+    parts = [layers.Conv2D(1, 1, trainable=False, use_bias=False), layers.Flatten()]
+    whole = functional([*parts, layers.Dense(1)], (10, 10, 1))
+    whole.set_weights([np.ones((1, 1, 1, 1)), kernel.reshape(-1, 1), np.zeros(1)])
+    network = load_network(whole, scale="0-1")
+    x = np.where(kernel > 0, 1.0, 0.0).astype(np.float32)[None, ..., None]
+    right, wrong = kernel.astype(np.float32), np.roll(kernel, 5, axis=0).astype(np.float32)
+    # 20 pixels of 1 become the mean, 0.2: the logit falls by 16
+    assert own_images.check(network, x, right, 0).startswith(
+        "Hiding the marked fifth lowers the logit by 16.0; "
+    )
+    places = re.search(r"in (\d+) of 20", own_images.check(network, x, right, 0))
+    assert places is not None and int(places[1]) >= 18
+    # 20 pixels of 0 that it does not read: nothing changes
+    assert " by 0.0; " in own_images.check(network, x, wrong, 0)
+    assert ", in 0 of 20 places by less" in own_images.check(network, x, wrong, 0)
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def test_the_figure_is_written_whole_with_its_words(colour: Any, photo: Path) -> None:
+    found = explain(photo, load_network(colour), ["grad_cam", "saliency"])
+    for name in ("a.png", "a.svg", "a.pdf"):
+        path = found.save(photo.parent / name)
+        assert path.stat().st_size > 1000
+    with Image.open(photo.parent / "a.png") as picture:
+        assert picture.text["Description"] == found.words  # type: ignore[attr-defined]
+        assert np.asarray(picture.convert("L")).std() > 10
+    assert sorted(p.name for p in photo.parent.iterdir()) == [
+        "a.pdf",
+        "a.png",
+        "a.svg",
+        "photo.png",
+    ]
+
+
+def test_what_cannot_be_written_leaves_the_old_file(
+    colour: Any, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = explain(photo, load_network(colour), ["saliency"])
+    with pytest.raises(ValueError, match=r"ends in \.png, \.svg, \.pdf"):
+        found.save("a.jpg")
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        found.save(photo.parent / "gone" / "a.png")
+    old = photo.parent / "a.png"
+    old.write_bytes(b"old")
+
+    def full(*_: object, **__: object) -> None:
+        (photo.parent / ".a.png.part").write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="no space"):
+        found.save(old)
+    assert old.read_bytes() == b"old"
+    assert sorted(p.name for p in photo.parent.iterdir()) == ["a.png", "photo.png"]
