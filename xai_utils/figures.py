@@ -152,6 +152,7 @@ def _draw_notebook(wanted: Sequence[Place], folder: Path) -> tuple[list[Path], l
     """Run one notebook up to the last of these figures; return the files, and what was remarked."""
     import matplotlib
 
+    matplotlib.rcdefaults()  # not the settings of whoever runs this
     matplotlib.use("agg")
     entries, notebook = read(), wanted[0].notebook
     by_cell: dict[int, list[Place]] = {}

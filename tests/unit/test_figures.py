@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 import gallery
+import notebook_rules as rules
+from figure_similarity import decode
 from xai_utils import _captions, figures
 from xai_utils.datasets import simulated_houses
 
@@ -172,6 +175,26 @@ def test_the_second_picture_of_a_figure_lies_in_another_notebook(tmp_path: Path)
     text = (tmp_path / "out" / "B6-2.txt").read_text(encoding="utf-8")
     assert "\nData: digits (embedded default: others)\n" in text
     assert "\nStand-in: others stand for the real data\n" in text
+
+
+def alike(first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of two pictures without their finest lines, which 300 dpi draws otherwise."""
+    one, two = (gaussian_filter(a.astype(float), (4, 4, 0)).ravel() for a in (first, second))
+    return float(np.corrcoef(one, two)[0, 1])
+
+
+def test_a_real_figure_is_the_one_that_the_notebook_stores(tmp_path: Path) -> None:
+    (png,) = figures.draw(["E1"], tmp_path, say=lambda _: None)
+    (place,) = figures.places()["E1"]
+    cell = nbformat.read(place.notebook, as_version=4).cells[place.cell]
+    ((_, data, words),) = rules.pictures(cell)
+    stored = decode(data)
+    with Image.open(png) as picture:
+        assert picture.width > 2.9 * stored.shape[1]
+        assert picture.text["Description"] == words  # type: ignore[attr-defined]
+        small = picture.convert("RGB").resize(stored.shape[1::-1], Image.Resampling.LANCZOS)
+    assert alike(stored, np.asarray(small)) > 0.98
+    assert alike(stored, np.asarray(small)[..., ::-1]) < 0.9, "other colours would be found"
 
 
 @pytest.mark.parametrize(
