@@ -104,13 +104,16 @@ def faults(fig: Figure) -> list[str]:
 
     Every colour scale is judged by `order_survives`, and of a signed one the ends must differ for
     colour-blind eyes.  Two entries of a legend must differ in line, mark or hatch, or by `APART` in
-    their colours, for every vision.  Plain pictures and texts are not judged.
+    their colours, for every vision.  Plain pictures and texts are not judged, and of an overlay its
+    scale only: the picture shows through, so in grey the map is better read by itself.
     """
     found: list[str] = []
-    for ax in fig.axes:
+    insets = [inset for outer in fig.axes for inset in outer.child_axes]
+    for ax in [*fig.axes, *insets]:
         for drawn in [*ax.images, *ax.collections]:
             values = drawn.get_array()
-            if values is not None and values.ndim != 3:  # three axes are colours as they are
+            # Three axes are colours as they are; a contour line has one colour, so no scale.
+            if values is not None and values.ndim != 3 and drawn.cmap.N > 1:
                 found += _scale_faults(drawn)
         legend = ax.get_legend()
         if legend is not None:

@@ -84,6 +84,13 @@ def test_faults_of_a_figure() -> None:
         "colours of 'jet': the order of values is lost (grey, protanopia, deuteranopia, tritanopia)"
     ]
     assert faults(plots.panels([Panel(image=np.eye(3)), Panel(heat=np.eye(3) - 0.5)])) == []
+    picture, heat = np.full((3, 3), 0.5), np.eye(3)
+    assert faults(plots.panels([Panel(image=picture, heat=heat)])) == []
+    over = plots.panels([Panel(image=picture, heat=heat, cmap="jet", uniform=True)])
+    assert len(faults(over)) == 1, "the bar of an overlay is judged"
+    outlined = plots.panels([Panel(heat=heat)])
+    outlined.axes[0].contour(heat, [0.5], colors="0.35")
+    assert faults(outlined) == []
     red_green = plots.panels([Panel(heat=np.eye(3) - 0.5, signed=True, cmap="PiYG")])
     assert not any("signs look alike" in fault for fault in faults(red_green))
 
