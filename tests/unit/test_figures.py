@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -318,6 +321,32 @@ def test_the_gallery_shows_each_with_words_and_caption(two: Path) -> None:
     markdown = (two / "gallery.md").read_text(encoding="utf-8")
     assert "![a \\< b & c](small/E1.png)" in markdown
     assert "](notebooks/00_a.ipynb)" in markdown
+
+
+def test_the_gallery_is_a_page_that_the_site_can_take(two: Path, tmp_path: Path) -> None:
+    gallery.write_gallery(two, ["A1", "E1"])
+    source = tmp_path / "source"
+    shutil.copytree(two / "small", source / "small")
+    shutil.copy(two / "gallery.md", source)
+    notebook = nbformat.read(two.parent / "notebooks" / "00_a.ipynb", as_version=4)
+    (source / "notebooks").mkdir()
+    nbformat.write(rules.normalise(notebook), source / "notebooks" / "00_a.ipynb")
+    (source / "index.md").write_text(
+        "# Index\n\n```{toctree}\ngallery\nnotebooks/00_a\n```\n", encoding="utf-8"
+    )
+    settings = ["-D", "extensions=myst_nb", "-D", "nb_execution_mode=off"]
+    command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--quiet", "-C", *settings]
+    done = subprocess.run(
+        [*command, str(source), str(tmp_path / "pages")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "pages" / "gallery.html").read_text(encoding="utf-8")
+    assert 'alt="a &lt; b &amp; c"' in page
+    assert 'href="notebooks/00_a.html"' in page
+    assert len(list((tmp_path / "pages" / "_images").glob("*.png"))) == 2
 
 
 def test_a_figure_without_a_file_fails_the_build(two: Path) -> None:

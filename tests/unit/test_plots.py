@@ -537,6 +537,18 @@ plots.show(plt.subplots()[0], "axes")
 """
 
 
+def test_what_is_shown_goes_to_whoever_asks_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    seen: list[tuple[Figure, str]] = []
+    fig = Figure()
+    with pytest.raises(KeyError), plots.shown_to(lambda *given: seen.append(given)):
+        plots.show(fig, "two\n words")
+        raise KeyError
+    assert seen == [(fig, "two words")]
+    assert capsys.readouterr().out == ""
+    plots.show(fig, "again")  # nobody asks any more
+    assert len(seen) == 1 and "Image" in capsys.readouterr().out
+
+
 def test_alternative_text_survives_in_an_executed_notebook() -> None:
     cells = [nbformat.v4.new_code_cell(source) for source in NOTEBOOK.split("===")]
     notebook = nbformat.v4.new_notebook(cells=cells)
