@@ -82,6 +82,8 @@ def _errors_in_a_line() -> Iterator[None]:
         yield
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nstopped")
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -16,6 +16,7 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -127,7 +128,9 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     spawn = multiprocessing.get_context("spawn")
     made: list[Path] = []
-    with concurrent.futures.ProcessPoolExecutor(at_once, spawn, max_tasks_per_child=1) as pool:
+    with concurrent.futures.ProcessPoolExecutor(
+        at_once, spawn, _end_on_interrupt, max_tasks_per_child=1
+    ) as pool:
         jobs = {pool.submit(_draw_notebook, some, folder): path for path, some in work.items()}
         for path, some in work.items():
             say(f"{path.name}: {', '.join(dict.fromkeys(place.file for place in some))}")
@@ -141,6 +144,11 @@ def draw(
             pool.shutdown(cancel_futures=True)
             raise
     return sorted(made)
+
+
+def _end_on_interrupt() -> None:
+    """Ctrl-C ends a notebook's process without a word; the first process says it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _cells(notebook: Path) -> list[Any]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -215,6 +218,34 @@ def test_what_goes_wrong_is_named_and_leaves_nothing(
     with pytest.raises((RuntimeError, ValueError), match=message):
         figures.draw(["E1"], tmp_path / "out", notebooks=tmp_path / "notebooks", say=lambda _: None)
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_ctrl_c_ends_every_process_without_a_traceback(tmp_path: Path) -> None:
+    sleeps = "import os; open('pid', 'w').write(str(os.getpid())); import time; time.sleep(500)"
+    store(tmp_path / "notebooks" / "00_a.ipynb", (sleeps, "E1"))
+    code = (
+        "from pathlib import Path\nfrom xai_utils import __main__, figures\n"
+        f"figures.NOTEBOOKS = Path({str(tmp_path / 'notebooks')!r})\n"
+        "figures.draw.__kwdefaults__['notebooks'] = figures.NOTEBOOKS\n"
+        f"__main__.main(['figure', 'E1', '--out', {str(tmp_path / 'out')!r}])"
+    )
+    pid = tmp_path / "notebooks" / "pid"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not (pid.exists() and pid.read_text()):
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert error == "\nstopped\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 def test_an_unknown_figure_lists_the_known() -> None:
