@@ -6,6 +6,7 @@ planned.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -34,7 +35,8 @@ class Entry(NamedTuple):
     Attributes:
         figure: name of the file: the id, and the number of the picture from the second on.
         what: one sentence.
-        network, data: names that hold them in the notebook, separated by commas; may be empty.
+        network, data: names that hold them in the notebook (``model``, ``board.model``), separated
+            by commas; may be empty.
         original: the article's network, where it is one that everybody knows.
         photo: ``article's=ours``, where the article's photograph may not be published.
         fault: what was wrong in the original; empty where nothing was found.
@@ -106,12 +108,13 @@ def _names(given: str) -> list[str]:
 
 
 def _held(entry: Entry, name: str, namespace: Mapping[str, Any]) -> Any:
-    if name not in namespace:
+    first, *attributes = name.split(".")
+    if first not in namespace:
         raise RuntimeError(
             f"data/figures.tsv says that {entry.figure} rests on {name!r}, which its notebook does "
             f"not have: name what the notebook calls it"
         )
-    return namespace[name]
+    return functools.reduce(getattr, attributes, namespace[first])
 
 
 def _photos_in(thing: Any, words: str) -> list[Any]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import nbformat
@@ -36,7 +37,7 @@ ARTICLES = [
     }.items()
     for number in numbers
 ]
-COMING = {"E9"}  # the gallery of methods
+COMING = {"E9"}  # lines of figures whose notebook may still be to come
 
 
 def shows(text: str) -> str:
@@ -63,13 +64,13 @@ def store(path: Path, *cells: tuple[str, str]) -> Path:
 
 
 def test_every_figure_of_the_articles_is_in_the_table() -> None:
-    assert set(figures.ids()) | COMING >= set(ARTICLES)
-    assert set(figures.ids()) <= set(ARTICLES)
+    assert set(figures.ids()) == set(ARTICLES)
 
 
 def test_every_tagged_cell_has_its_line_and_every_line_its_cell() -> None:
     shown = {place.file for of_one in figures.places().values() for place in of_one}
-    assert shown == set(figures.read())
+    lines = {name for name, entry in figures.read().items() if entry.id not in COMING - shown}
+    assert shown == lines
 
 
 def test_the_names_that_the_table_gives_stand_in_the_notebooks() -> None:
@@ -81,7 +82,8 @@ def test_the_names_that_the_table_gives_stand_in_the_notebooks() -> None:
                 "".join(c["source"]) for c in cells[: place.cell + 1] if c["cell_type"] == "code"
             )
             for name in filter(None, f"{entry.network},{entry.data}".split(",")):
-                assert re.search(rf"\b{name.strip()}\b", before), f"{place.file}: {name}"
+                first = name.strip().partition(".")[0]
+                assert re.search(rf"\b{first}\b", before), f"{place.file}: {name}"
             if entry.photo:
                 assert f'"{entry.photo.split("=")[1]}"' in before, f"{place.file}: {entry.photo}"
 
@@ -293,7 +295,10 @@ def test_a_caption_names_shipped_weights_and_generated_data() -> None:
     from xai_utils import training
 
     model = training.load_or_train("mnist")
-    found = told(entry(network="model", data="houses"), model=model, houses=simulated_houses())
+    board = types.SimpleNamespace(model=model)
+    found = told(
+        entry(network="board.model", data="houses"), board=board, houses=simulated_houses()
+    )
     assert found["Network"] == f"mnist_cnn, {model.count_params():,} parameters"
     assert re.fullmatch(
         r"data/weights/mnist, trained on .* with seed 0, right on 9\d\.\d% of the test",
