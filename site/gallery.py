@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import html
-import io
 import os
 import sys
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem
 figure { margin: 3rem 0; } img { max-width: 100%; height: auto; background: #fff; }
 dl { display: grid; grid-template-columns: 11rem 1fr; gap: .2rem 1rem; font-size: .9rem; }
 dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
-nav a { margin-right: .6rem; } a { color: #00507f; }
+nav a { margin-right: .6rem; white-space: nowrap; } a { color: #00507f; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .5rem; } }
 @media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #161616; }
   a { color: #7cc4f5; } }
@@ -78,11 +77,8 @@ def preview(png: Path, folder: Path) -> tuple[int, int]:
     with Image.open(png) as picture:
         small = picture.convert("RGB")
         small.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
-        colours = small.quantize(96, Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG)
-        data = io.BytesIO()
-        colours.save(data, format="png", optimize=True)
-    folder.mkdir(exist_ok=True)
-    (folder / png.name).write_bytes(data.getvalue())
+        folder.mkdir(exist_ok=True)
+        small.save(folder / f"{png.stem}.jpg", quality=85, subsampling=0, optimize=True)
     return small.size
 
 
@@ -100,7 +96,7 @@ def as_html(pictures: list[Shown], sizes: dict[str, tuple[int, int]]) -> str:
         files += f', <a href="{one.name}.svg">{one.name}.svg</a>' if one.vector else ""
         parts.append(
             f'<figure id="{one.name}"><h2>{one.name} · {html.escape(one.caption["What"])}</h2>'
-            f'<a href="{one.name}.png"><img src="small/{one.name}.png" width="{width}" '
+            f'<a href="{one.name}.png"><img src="small/{one.name}.jpg" width="{width}" '
             f'height="{height}" loading="lazy" alt="{words}"></a>'
             f"<figcaption><dl>{rows}<dt>Files</dt><dd>{files}</dd></dl></figcaption></figure>"
         )
@@ -135,7 +131,7 @@ def as_markdown(pictures: list[Shown]) -> str:
             + (
                 f"*The photograph may not be published. In words*: {words}\n\n"
                 if one.private
-                else f"![{words}](small/{one.name}.png)\n\n"
+                else f"![{words}](small/{one.name}.jpg)\n\n"
             )
             + "\n".join(told)
             + f"\n- [The notebook](notebooks/{notebook}.ipynb)\n"

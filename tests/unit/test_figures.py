@@ -355,7 +355,7 @@ def test_the_gallery_shows_each_with_words_and_caption(two: Path) -> None:
         assert Image.open(two / source).width <= gallery.WIDTH
     assert not re.search(r'(src|href)="(https?:)?//', page)
     markdown = (two / "gallery.md").read_text(encoding="utf-8")
-    assert "![a \\< b & c](small/E1.png)" in markdown
+    assert "![a \\< b & c](small/E1.jpg)" in markdown
     assert "](notebooks/00_a.ipynb)" in markdown
 
 
@@ -382,7 +382,7 @@ def test_the_gallery_is_a_page_that_the_site_can_take(two: Path, tmp_path: Path)
     page = (tmp_path / "pages" / "gallery.html").read_text(encoding="utf-8")
     assert 'alt="a &lt; b &amp; c"' in page
     assert 'href="notebooks/00_a.html"' in page
-    assert len(list((tmp_path / "pages" / "_images").glob("*.png"))) == 2
+    assert len(list((tmp_path / "pages" / "_images").glob("*.jpg"))) == 2
 
 
 def test_a_figure_without_a_file_fails_the_build(two: Path) -> None:
@@ -397,6 +397,6 @@ def test_what_may_not_be_published_stays_off_the_site(two: Path, tmp_path: Path)
     private = "Licence: of photograph goldfinch: not stated, so do not publish this figure"
     caption.write_text(re.sub("^Licence: .*$", private, caption.read_text(), flags=re.MULTILINE))
     gallery.write_gallery(tmp_path, ["A1"])
-    assert "small/A1.png" not in (tmp_path / "gallery.md").read_text()
+    assert "small/A1.jpg" not in (tmp_path / "gallery.md").read_text()
     assert "In words" in (tmp_path / "gallery.md").read_text()
-    assert "small/A1.png" in (tmp_path / "index.html").read_text()
+    assert "small/A1.jpg" in (tmp_path / "index.html").read_text()
