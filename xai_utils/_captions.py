@@ -153,9 +153,12 @@ def _data(thing: Any) -> str:
 
 
 def _licence(thing: Any) -> str:
-    if not isinstance(thing, Photo):
+    if "embedded" in thing.source:
+        return "that of the course"
+    stated = getattr(thing, "licence", "not stated") != "not stated"
+    if not stated and thing.source != "file":  # data that data/README.md tells about
         return "that of the data, see data/README.md"
-    if thing.licence == "not stated":
+    if not stated:
         return f"of photograph {thing.name}: not stated, so do not publish this figure"
     return f"of photograph {thing.name}: {thing.licence}"
 
@@ -173,7 +176,7 @@ def _stand_ins(entry: Entry, networks: Sequence[Any], data: Sequence[Any]) -> It
             yield f"{network.name} stands for the article's {entry.original}"
     for thing in data:
         if "embedded" in thing.source:
-            yield thing.source.removeprefix("embedded default: ") + " stand for the real data"
+            yield "in place of the real data: " + thing.source.removeprefix("embedded default: ")
     if entry.photo:
         articles, ours = entry.photo.split("=")
         if any(getattr(thing, "name", "") == ours for thing in data):
