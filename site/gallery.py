@@ -18,7 +18,7 @@ from typing import NamedTuple
 from kernels import threads
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTH = 640  # pixels of a preview, so that a page of fifty stays small
+WIDTH = 560  # pixels of a preview, so that a page of fifty stays small
 PRIVATE = "do not publish"  # what a caption says of a photograph without a licence
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;

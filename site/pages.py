@@ -52,8 +52,24 @@ def write(source: Path, build: Path) -> None:
     for name, make in PARTS.items():
         (source / "_parts" / f"{name}.md").write_text(make(course) + "\n", encoding="utf-8")
     write_reference(source / "api")
+    add_figures(source, build / "figures")
     for page in [*source.glob("*.md"), *source.glob("_parts/*.md")]:
         page.write_text(course.without_dead_links(page.read_text("utf-8")), encoding="utf-8")
+
+
+def add_figures(source: Path, made: Path) -> None:
+    """The page of the articles' figures, where ``make figures`` has made them."""
+    if (made / "gallery.md").exists():
+        shutil.copy(made / "gallery.md", source)
+        shutil.copytree(made / "small", source / "small")
+    else:
+        (source / "gallery.md").write_text(
+            "# The articles' figures\n\n"
+            "Nothing was made for these pages. `make figures` makes every figure of the articles "
+            "in 300 dpi, each from the cell of a notebook that is tagged with its name; build the "
+            "pages again, and they are shown here.\n",
+            encoding="utf-8",
+        )
 
 
 # --- the notebooks -------------------------------------------------------------------------------

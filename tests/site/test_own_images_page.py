@@ -15,7 +15,7 @@ import course
 from xai_utils import __main__ as command_line
 from xai_utils import imagenet, storage
 
-PAGE = (course.ROOT / "site" / "own-images.md").read_text(encoding="utf-8")
+PAGE = (course.ROOT / "site" / "text" / "own-images.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
