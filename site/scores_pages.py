@@ -20,9 +20,14 @@ def _boards() -> list[tuple[str, str, Any]]:
 
 
 def lesson(course: Course) -> str:
-    """How many methods were told from chance on the first board, and what the best control gets."""
+    """The sentence of the scoreboard, with the way to it."""
     if not BOARD.exists():
         return ""
+    return f"**The scoreboard's lesson.** {sentence()} [See all of it](scoreboard.md)."
+
+
+def sentence() -> str:
+    """How many methods were told from chance on the first board, and what the best control gets."""
     data, _, board = _boards()[0]
     metric = board["metric"].iloc[0]
     rows = board[(board["metric"] == metric) & (board["class"] == "all")]
@@ -31,10 +36,9 @@ def lesson(course: Course) -> str:
     best = controls.loc[controls["gain"].idxmax()]
     beaten = (methods["gain"] > best["gain"]).sum()
     return (
-        f"**The scoreboard's lesson.** Of {len(methods)} methods on {data}, {above} find the "
-        f"marked defects better than chance ({metric}), but only {beaten} find more of them than "
-        f"*{best['method']}*, a control that knows nothing of the network. "
-        "[See all of it](scoreboard.md)."
+        f"Of {len(methods)} methods on {data}, {above} find the marked defects better than chance "
+        f"({metric}), but only {beaten} find more of them than *{best['method']}*, a control that "
+        "knows nothing of the network."
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 
 import poster
+import scores_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +32,10 @@ def test_table_lists_every_notebook_by_its_title() -> None:
         title = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
         number, name = title.removeprefix("# ").split(" · ")
         assert f"| {number} | [{name}](notebooks/{path.name}) |" in README
+
+
+def test_the_lesson_is_the_scoreboards() -> None:
+    assert f"> {scores_pages.sentence()}\n" in README
 
 
 def test_commands_exist() -> None:
