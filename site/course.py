@@ -129,7 +129,7 @@ def execute_all(paths: list[Path], folder: Path, at_once: int) -> list[Run]:
     one after the other with two threads, because much of a notebook is Python.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | threads(max(1, CORES // at_once))
+    environment = os.environ | threads(max(1, CORES // min(at_once, len(paths))))
     free, progress = asyncio.Semaphore(at_once), Progress()
 
     async def one(number: int, path: Path) -> Run:

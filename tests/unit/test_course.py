@@ -197,6 +197,13 @@ print("Data:", os.environ["OMP_NUM_THREADS"])
     assert done.stdout.count(f"data: {share}\n") == 2
 
 
+def test_a_notebook_alone_has_all_cores(tmp_path: Path) -> None:
+    cell = 'import os; print("Data:", os.environ["OMP_NUM_THREADS"])'
+    store(tmp_path / "notebooks" / "00_alone.ipynb", cell)
+    done = run_script(tmp_path, "--no-site", "--at-once", "2")
+    assert f"data: {os.cpu_count()}\n" in done.stdout
+
+
 def test_ctrl_c_ends_the_kernels_and_what_was_built_stays(tmp_path: Path) -> None:
     sleep = "import os; open('pid', 'w').write(str(os.getpid())); import time; time.sleep(500)"
     store(tmp_path / "notebooks" / "00_sleeps.ipynb", sleep)
