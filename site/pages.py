@@ -7,6 +7,7 @@ each part.  The pages of the reference are made one a module.
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 import re
 import shutil
@@ -23,8 +24,8 @@ TEXT = SITE / "text"
 GROUPS = {  # how the numbers of the notebooks of a part of the course begin
     "Begin": ("00", "01"),
     "Tables": ("02", "03", "04", "05", "06"),
-    "Pixels": ("07", "08", "09", "10", "11", "12", "13"),
-    "Large networks": ("14", "15"),
+    "Pixels": ("07", "08", "09", "10", "11", "12"),
+    "Large networks": ("13", "14", "15"),
     "Are they right?": ("16", "17", "18", "19"),
 }
 FLOORS = (  # of the package, in the order of its docstring
@@ -53,6 +54,7 @@ def write(source: Path, build: Path) -> None:
         (source / "_parts" / f"{name}.md").write_text(make(course) + "\n", encoding="utf-8")
     write_reference(source / "api")
     add_figures(source, build / "figures")
+    add_times(source / "notebooks", course)
     for page in [*source.glob("*.md"), *source.glob("_parts/*.md")]:
         page.write_text(course.without_dead_links(page.read_text("utf-8")), encoding="utf-8")
 
@@ -104,6 +106,17 @@ def promises(course: Course) -> str:
                 lines += [f"- [{number} · {title}](notebooks/{name})\\", f"  {promise}"]
             lines += [":::", ""]
     return "\n".join(lines)
+
+
+def add_times(folder: Path, course: Course) -> None:
+    """Say on each notebook's page how long its execution took, under its heading and question."""
+    for name, run in (course.times or {"notebooks": {}})["notebooks"].items():
+        if (path := folder / name).exists():
+            notebook = json.loads(path.read_text(encoding="utf-8"))
+            said = f"*Executed in {run['seconds']:.0f} s; data: {run['data']}.*"
+            first = notebook["cells"][0]
+            first["source"] = "".join(first["source"]) + f"\n\n{said}"
+            path.write_text(json.dumps(notebook), encoding="utf-8")
 
 
 def run_times(course: Course) -> str:

@@ -53,6 +53,8 @@ def test_every_notebook_module_and_card_has_its_place(pages: dict[str, web.Page]
     assert sorted(listed) == modules
     assert {path.stem for path in NETWORK_CARDS} <= set(pages["networks.html"].text.split())
     assert "12.3" in pages["run-times.html"].text
+    for path in NOTEBOOKS:
+        assert "Executed in 12 s" in pages[f"notebooks/{path.stem}.html"].text
 
 
 def test_every_public_name_is_in_the_reference(pages: dict[str, web.Page]) -> None:
