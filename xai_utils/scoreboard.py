@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = [
     "NETWORKS",
     "Board",
-    "Scoreboard",
     "card_markdown",
     "controls",
     "course_methods",

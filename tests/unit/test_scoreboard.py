@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from xai_utils import _course_maps as maps
-from xai_utils import backprop, metrics, scoreboard, scores, shapley
+from xai_utils import backprop, evaluation, metrics, scoreboard, scores, shapley
 from xai_utils.datasets import ImageDataset
 from xai_utils.local_surrogates import superpixels
 from xai_utils.perturbation import rise
@@ -194,7 +194,7 @@ def test_the_file_gives_back_what_was_written(result: Any, tmp_path: Path) -> No
     path = tmp_path / "board.csv"
     path.write_text(scoreboard.written([result]), encoding="utf-8")
     again = scoreboard.read(path)
-    assert type(again) is scoreboard.Scoreboard
+    assert type(again) is evaluation.Scoreboard
     rounded = [c for c in result.columns if result[c].dtype == float and c != "seconds"]
     pd.testing.assert_frame_equal(
         pd.DataFrame(again[rounded]), pd.DataFrame(result[rounded]), atol=5.1e-5, rtol=0
@@ -206,6 +206,6 @@ def test_the_file_gives_back_what_was_written(result: Any, tmp_path: Path) -> No
 
 def test_several_networks_are_shown_one_by_one(result: Any) -> None:
     both = pd.concat([result, result.assign(network="other")])
-    page = scoreboard.Scoreboard(both)._repr_html_()
+    page = evaluation.Scoreboard(both)._repr_html_()
     assert page is not None
     assert page.count("<table") == 2 and "<h3>Squares, other</h3>" in page
