@@ -101,7 +101,8 @@ def draw(
 ) -> Figure:
     """Methods as ranked dots with intervals, one panel for each metric and class; controls in grey.
 
-    The first panel ranks, the others keep its order.  A tick is the chance of the same images.
+    The first panel ranks, the others keep its order.  A tick is the chance of the same images.  A
+    mark is hollow where the interval of the gain over chance holds 0: not told from chance.
 
     Args:
         board: what `evaluation.evaluate` gives, or rows of it.
@@ -156,6 +157,7 @@ def alternative_text(board: pd.DataFrame, metric: str, classes: str = "all") -> 
         r = own.loc[name]
         control = " (control)" if r["control"] else ""
         chance = "" if np.isnan(r["chance"]) else f", chance {r['chance']:.2f}"
+        chance += "" if _told(r) else ", not told from it"
         span = f"{r['mean']:.2f} ({r['low']:.2f} to {r['high']:.2f}{chance})"
         told.append(f"{name}{control} {'undefined' if np.isnan(r['mean']) else span}")
     return f"{metric}, {classes}, ranked: " + "; ".join(told) + "."
@@ -166,12 +168,18 @@ def _dots(ax: Axes, part: pd.DataFrame, order: list[str]) -> None:
     for r in part.to_dict("records"):
         y, colour = place[r["method"]], GREY if r["control"] else INK
         if not np.isnan(r["chance"]):
-            ax.plot([r["chance"]] * 2, [y - 0.36, y + 0.36], color="0.2", lw=1.2, zorder=1)
+            ax.plot([r["chance"]] * 2, [y - 0.36, y + 0.36], color="0.2", lw=1.2, zorder=1.8)
         if not np.isnan(r["mean"]):
             ax.plot([r["low"], r["high"]], [y, y], color=colour, lw=2, zorder=2)
-            ax.plot(r["mean"], y, "s" if r["control"] else "o", color=colour, ms=5, zorder=3)
+            mark, face = "s" if r["control"] else "o", colour if _told(r) else "white"
+            ax.plot(r["mean"], y, mark, color=colour, mfc=face, ms=5, zorder=3)
     ax.grid(axis="x", color="0.9", lw=0.8)
     ax.tick_params(axis="y", length=0)
+
+
+def _told(row: Any) -> bool:
+    """Whether the gain is surely above or below 0; without a chance level there is no doubt."""
+    return not row["gain_low"] <= 0 <= row["gain_high"]
 
 
 def _cell(row: dict[str, Any], digits: int) -> str:

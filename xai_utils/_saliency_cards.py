@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EDGES = "Sobel edges"  # the control that stands beside every number
 NOT_MEASURED = "not measured"
+SECONDS = "processor seconds per image"
 SLOPE = "slope of the logit, per unit of brightness"
 SHARE = "share of a difference of logits"
 PART = "share of the logit"
@@ -152,7 +153,8 @@ def card_markdown(cards: pd.DataFrame, method: str, network: str) -> str:
     lines = [f"| **{method}** on {network} | measured by | answer | {EDGES} |", "|---|---|---|---|"]
     for r in own.to_dict("records"):
         way = {"higher": " ↑", "lower": " ↓"}.get(r["better"], "")
-        edges = "" if np.isnan(r["edges"]) else f"{r['edges']:.2f}"
+        edges = f"{r['edges']:.2g} s" if r["measure"] == SECONDS else f"{r['edges']:.2f}"
+        edges = "" if np.isnan(r["edges"]) else edges
         lines.append(f"| {r['attribute']} | {r['measure']}{way} | {r['reading']} | {edges} |")
     return "\n".join(lines)
 
@@ -196,7 +198,7 @@ def _row(measure: str, **known: Any) -> dict[str, Any]:
 def _seconds(method: str, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     times = {name: row["seconds"] for (name, _), row in cells.items()}
     return _row(
-        "processor seconds per image",
+        SECONDS,
         better="lower",
         value=times[method],
         edges=times.get(EDGES, np.nan),

@@ -509,13 +509,17 @@ def test_the_figure_shows_dots_intervals_and_chance(board: views.Scoreboard) -> 
         r = row(board, method="corner", metric="inside", class_=c)
         assert (r["mean"],) in drawn and (r["low"], r["high"]) in drawn
         assert (0.25, 0.25) in drawn
+        marks = [line for line in ax.lines if line.get_marker() in ("o", "s")]
+        faces = {order[int(line.get_ydata()[0])]: line.get_markerfacecolor() for line in marks}
+        assert faces["flat <map>"] == "white"  # its gain is 0
         assert not np.isnan([x for line in drawn for x in line]).any()
+    assert faces["corner"] == views.INK  # in class a, where it is surely right
 
 
 def test_the_words_say_what_the_figure_shows(board: views.Scoreboard) -> None:
     text = evaluation.alternative_text(board, "inside", "a")
     assert text.startswith("inside, a, ranked: corner 1.00 (1.00 to 1.00, chance 0.25); ")
-    assert "flat <map> (control) 0.25" in text
+    assert "flat <map> (control) 0.25 (0.25 to 0.25, chance 0.25, not told from it)" in text
     assert "empty undefined" in text
 
 

@@ -66,8 +66,8 @@ def board() -> pd.DataFrame:
             row("CAM", "insertion", **gain(-0.05)),
             row("CAM", "like untrained", mean=0.25, low=0.2, high=0.3, better="lower"),
             row("CAM", "energy inside", **gain(0.05) | {"class": "scratches", "mean": 9.0}),
-            row("Sobel edges", "energy inside", **gain(-0.05) | {"mean": 0.21, "seconds": 0.01}),
-            row("Sobel edges", "like untrained", mean=1.0, low=1.0, high=1.0, seconds=0.01),
+            row("Sobel edges", "energy inside", **gain(-0.05) | {"mean": 0.21, "seconds": 0.00091}),
+            row("Sobel edges", "like untrained", mean=1.0, low=1.0, high=1.0, seconds=0.00091),
         ]
     )
 
@@ -84,7 +84,7 @@ def test_measured_answers_are_the_boards(board: pd.DataFrame) -> None:
     assert np.isnan(verdicts["like untrained"])
     assert by_measure.loc["like untrained", "edges"] == 1
     assert by_measure.loc["processor seconds per image", "value"] == 0.5
-    assert by_measure.loc["processor seconds per image", "edges"] == 0.01
+    assert by_measure.loc["processor seconds per image", "edges"] == 0.00091
 
 
 def test_every_attribute_has_an_answer_or_says_that_it_has_none(board: pd.DataFrame) -> None:
@@ -110,6 +110,7 @@ def test_markdown(board: pd.DataFrame) -> None:
     assert {line.count("|") for line in lines} == {5} and len(lines) == len(cards) + 2
     assert any(re.search(r"energy inside ↑ .* \| 0.21 \|$", line) for line in lines)
     assert any("deletion ↓" in line for line in lines)
+    assert any(re.search(r"seconds .* \| 0.5 s \| 0.00091 s \|$", line) for line in lines)
     with pytest.raises(ValueError, match="no card of 'LIME' on 'n'; there are n: CAM"):
         scoreboard.card_markdown(cards, "LIME", "n")
 
