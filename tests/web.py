@@ -148,6 +148,10 @@ def load(tab: Any, url: str) -> None:
     tab.evaluate("window.MathJax ? new Promise(done => MathJax.Hub.Queue(done)) : null")
 
 
+# A colour on its way from light to dark belongs to neither theme.
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
+
+
 def visit(chrome: Any, root: str, name: str, *, closely: bool = True) -> Visit:
     """Open a page, note what it loads and says, have axe-core judge it, then hold it upright.
 
@@ -164,6 +168,7 @@ def visit(chrome: Any, root: str, name: str, *, closely: bool = True) -> Visit:
     tab.on("console", lambda m: _note(seen.errors, m.text, m.type != "error"))
     load(tab, root + name)
     tab.evaluate((importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text())
+    tab.add_style_tag(content=STILL)
     for theme in ("light", "dark") if closely else ("light",):
         tab.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         seen.violations += [f"{theme}: {v}" for v in _violations(tab, closely)]
