@@ -157,5 +157,6 @@ def kind_of(layer: Any) -> str:
 
 
 def pair(formula: Callable[..., int], *pairs: Any) -> Pair:
+    """A formula of whole numbers for rows and for columns, each with its own of every pair."""
     rows, columns = (formula(*values) for values in zip(*pairs, strict=True))
     return rows, columns
