@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _rules, scores
+from . import _rule_settings, _rules, scores
 from ._paths import Images
 from .gradients import Target
 
@@ -75,9 +75,10 @@ def lrp(
     - ``"zB"``: ``z_jk - low w_jk+ - high w_jk-`` in place of ``z_jk``, without the bias.
 
     Batch normalisation is first multiplied into the layer before it.  ReLU hands relevance on as it
-    is; average pooling, Add and a normalisation that stays alone share by what each input adds, as
-    in ``"0"`` (``"epsilon"`` where ``rule`` is that).  `lrp_by_layer` says what biases and epsilon
-    absorb.
+    is, and so does a Rescaling or Normalization of the image: each of its numbers has one pixel
+    behind it.  Average pooling, Add and a normalisation that stays alone share by what each input
+    adds, as in ``"0"`` (``"epsilon"`` where ``rule`` is that).  `lrp_by_layer` says what biases and
+    epsilon absorb.
 
     Args:
         model: a ReLU network of the supported layers, which ends in logits or a softmax.
@@ -105,8 +106,10 @@ def lrp(
     10.2 and 10.3 (gamma, flat); Montavon et al. 2017, "Explaining nonlinear classification
     decisions with deep Taylor decomposition" (w2, z+, zB: its rules for one layer).
     """
-    settings = _rules.settings(model, rule, input_rule, epsilon, alpha, beta, gamma, low, high)
-    _rules.check_range(images, settings)
+    settings = _rule_settings.checked(
+        model, rule, input_rule, epsilon, alpha, beta, gamma, low, high
+    )
+    _rule_settings.check_range(images, settings)
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
         return _rules.propagate(model, x, target, settings).image
@@ -164,8 +167,10 @@ def lrp_by_layer(
     """
     import tensorflow as tf
 
-    settings = _rules.settings(model, rule, input_rule, epsilon, alpha, beta, gamma, low, high)
-    _rules.check_range(images, settings)
+    settings = _rule_settings.checked(
+        model, rule, input_rule, epsilon, alpha, beta, gamma, low, high
+    )
+    _rule_settings.check_range(images, settings)
     names = list(scores.layers(model))
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:

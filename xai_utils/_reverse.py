@@ -21,6 +21,8 @@ ROLES = {  # what a layer is to a rule
     "DepthwiseConv2D": "weighted",
     "Dense": "weighted",
     "BatchNormalization": "affine",  # at inference: a factor and a shift for each channel
+    "Rescaling": "scale",  # one-to-one: every number for itself, by a fixed factor and shift
+    "Normalization": "scale",
     "Add": "sum",
     "AveragePooling2D": "sum",
     "GlobalAveragePooling2D": "sum",

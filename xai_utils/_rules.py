@@ -6,38 +6,14 @@ in which proportion the inputs share ``R_k``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-from numpy.typing import ArrayLike
 
 from . import _reverse, scores
 from ._reverse import Step
+from ._rule_settings import Settings
 
 if TYPE_CHECKING:
     import keras
-
-RULES = ("0", "epsilon", "alpha-beta", "gamma", "z+", "flat", "w2", "zB")
-
-
-class Settings(NamedTuple):
-    """Which rule where, and its numbers; hashable, so a compiled function is kept for each."""
-
-    rule: str
-    by_layer: tuple[tuple[str, str], ...]
-    input_rule: str | None
-    epsilon: float
-    alpha: float
-    beta: float
-    gamma: float
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    @property
-    def all_rules(self) -> set[str]:
-        """Of the general rule and those of single layers, without the image's."""
-        return {self.rule, *(name for _, name in self.by_layer)}
 
 
 class Amounts(NamedTuple):
@@ -94,12 +70,14 @@ def propagate(model: keras.Model, x: Any, target: Any, settings: Settings) -> Re
         if first and settings.input_rule:
             name = settings.input_rule
 
-        def filled(value: Any) -> Any:
+        def filled(value: Any, of_image: bool = False) -> Any:
             """An input of this value; the zeros that a layer pads an image with stay zeros."""
-            move = moved[id(step.reads[0])]
-            return move(tf.zeros_like(x) + value)
+            return moved[id(step.reads[0])](tf.zeros_like(x) + value, of_image)
 
-        constant = filled if first else lambda value: tf.fill(tf.shape(step.inputs[0]), value)
+        def full(value: Any) -> Any:
+            return tf.fill(tf.shape(step.inputs[0]), value)
+
+        constant = filled if first else full
         received, bias, unplaced = _layer(step, relevance, name, settings, constant)
         now = Amounts(_total(relevance), bias, unplaced)
         before = amounts.get(step.layer.name)  # a layer that is applied several times
@@ -115,12 +93,25 @@ def propagate(model: keras.Model, x: Any, target: Any, settings: Settings) -> Re
 
 
 def _of_the_image(steps: list[Step], x: Any) -> dict[int, Any]:
-    """Tensors that hold the image's pixels, moved at most, each with the function that moves."""
-    moved: dict[int, Any] = {id(x): lambda image: image}
+    """Tensors that hold the image's pixels, each with ``move(image, of_image)``.
+
+    It puts an image's numbers where the tensor has them; with ``of_image`` they are pixels in the
+    model's scale, and are rescaled on the way as the model does.
+    """
+    moved: dict[int, Any] = {id(x): lambda image, of_image: image}
+
+    def after(step: Step) -> Any:
+        before = moved[id(step.reads[0])]
+
+        def move(image: Any, of_image: bool) -> Any:
+            image = before(image, of_image)
+            return image if step.role == "scale" and not of_image else step.function([image])
+
+        return move
+
     for step in steps:
-        if step.role == "move" and len(step.reads) == 1 and id(step.reads[0]) in moved:
-            before = moved[id(step.reads[0])]
-            moved[id(step.output)] = lambda image, f=step.function, g=before: f([g(image)])
+        if step.role in ("move", "scale") and len(step.reads) == 1 and id(step.reads[0]) in moved:
+            moved[id(step.output)] = after(step)
     return moved
 
 
@@ -131,7 +122,7 @@ def _layer(
     import tensorflow as tf
 
     nothing = tf.zeros(tf.shape(relevance)[:1])
-    if step.role in ("activation", "folded"):
+    if step.role in ("activation", "folded", "scale"):
         return [relevance], nothing, nothing
     if step.role in ("move", "max"):
         return _reverse.pull(step, relevance), nothing, nothing
@@ -213,7 +204,8 @@ def _parts(step: Step, R: Any, name: str, settings: Settings, constant: Any) -> 
     if name == "w2":
         return [Part(R, [(constant(1.0), w * w)], 0.0)]
     # zB: x w - low w+ - high w-, gathered so that nothing cancels
-    low, high = constant(settings.low), constant(settings.high)
+    ends = [constant(end, of_image=True) for end in (settings.low, settings.high)]
+    low, high = tf.minimum(*ends), tf.maximum(*ends)  # a negative factor turns the range round
     return [Part(R, [(x - low, up(w)), (x - high, down(w))], 0.0)]
 
 
@@ -234,63 +226,3 @@ def _total(t: Any) -> Any:
     import tensorflow as tf
 
     return tf.reduce_sum(t, axis=list(range(1, len(t.shape))))
-
-
-# --- what a caller passes ------------------------------------------------------------------------
-
-
-def settings(
-    model: keras.Model,
-    rule: str | Mapping[str, str],
-    input_rule: str | None,
-    epsilon: float,
-    alpha: float,
-    beta: float,
-    gamma: float,
-    low: float | Sequence[float],
-    high: float | Sequence[float],
-) -> Settings:
-    """The caller's choice of rules, checked; errors as `lrp` says."""
-    by_layer = dict(rule) if isinstance(rule, Mapping) else {}
-    general = "epsilon" if isinstance(rule, Mapping) else rule
-    layers = scores.layers(model)
-    weighted = [n for n, info in layers.items() if _reverse.ROLES.get(info.kind) == "weighted"]
-    for name in by_layer:
-        if name not in weighted:
-            raise ValueError(f"no layer {name!r} that a rule fits; such are {', '.join(weighted)}")
-    known = RULES
-    for given in [general, *by_layer.values()]:
-        if given not in known or given == "zB":
-            hint = "; 'zB' is an input_rule" if given == "zB" else ""
-            raise ValueError(f"rule {given!r}; expected one of {', '.join(known[:-1])}{hint}")
-    if input_rule is not None and input_rule not in known:
-        raise ValueError(f"input_rule {input_rule!r}; expected None or one of {', '.join(known)}")
-    if not 0 < epsilon < np.inf:
-        raise ValueError(f"epsilon {epsilon!r}; expected more than 0 (rule '0' is without it)")
-    if not (0 <= beta < np.inf and np.isclose(alpha - beta, 1)):
-        raise ValueError(f"alpha {alpha!r} and beta {beta!r}; expected alpha - beta = 1, beta >= 0")
-    if not 0 <= gamma < np.inf:
-        raise ValueError(f"gamma {gamma!r}; expected 0 or more")
-    numbers = (float(epsilon), float(alpha), float(beta), float(gamma))
-    limits = (_limit(model, "low", low), _limit(model, "high", high))
-    return Settings(general, tuple(sorted(by_layer.items())), input_rule, *numbers, *limits)
-
-
-def _limit(model: keras.Model, name: str, value: float | Sequence[float]) -> tuple[float, ...]:
-    """A limit of the image's scale as a number for all channels or one for each."""
-    limit, channels = np.atleast_1d(np.asarray(value, np.float64)), model.inputs[0].shape[-1]
-    if limit.shape not in ((1,), (channels,)) or not np.isfinite(limit).all():
-        raise ValueError(f"{name} {value!r}; expected a number, or one for each channel")
-    return tuple(limit.tolist())
-
-
-def check_range(images: ArrayLike, settings: Settings) -> None:
-    """The zB rule presumes that no pixel lies outside the range that it is told."""
-    low, high = np.asarray(settings.low), np.asarray(settings.high)
-    if settings.input_rule != "zB" or np.ndim(images) != 4:
-        return
-    if (np.asarray(images) < low).any() or (np.asarray(images) > high).any():
-        raise ValueError(
-            f"images from {np.min(images):.3g} to {np.max(images):.3g}, but low {low.tolist()} and "
-            f"high {high.tolist()}; the zB rule needs the range that the images' scale has"
-        )

@@ -6,9 +6,10 @@ guided backpropagation), or shares of the score itself (LRP, DeepLIFT), so that 
 conserved from the logit down to the pixels.  ``f(x)`` is the explained logit.
 
 Supported: convolutions (depthwise too), dense layers, ReLU, batch normalisation, max and average
-pooling, global average pooling, layers that only move numbers, Add and Concatenate; another layer
-is named in a TypeError.  Max pooling hands everything to the winner, among equals to the first.
-Layer-wise relevance propagation is written in `_relevance`, its rules in `_rules`.
+pooling, global average pooling, layers that only move numbers or rescale each for itself, Add and
+Concatenate; another layer is named in a TypeError.  Max pooling hands everything to the winner,
+among equals to the first.  Layer-wise relevance propagation is written in `_relevance`, its rules
+in `_rules`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from networks import SHAPE, flat_layers, functional, gap_layers, keras, layers, seeded, zero_classes
+from networks import (
+    SHAPE,
+    close,
+    flat_layers,
+    functional,
+    gap_layers,
+    keras,
+    layers,
+    seeded,
+    zero_classes,
+)
 from xai_utils import _reverse
 from xai_utils.backprop import (
     deconvnet,
@@ -116,6 +126,44 @@ def test_a_dead_network_gives_zeros_and_says_so(method: Any, images: np.ndarray)
         result = method(model, images, 0)
     assert not result.any()
     assert caught[0].filename == __file__ or method is deep_taylor
+
+
+def behind(front: list[Any]) -> tuple[Any, Any]:
+    """A network that begins with layers of its own, and the one behind them, of equal weights."""
+    first = layers.Conv2D(4, 3, padding="same", activation="relu", name="first")
+    parts = [layers.ZeroPadding2D(1), first, *flat_layers()]
+    whole = seeded(functional([*front, *parts]))
+    return whole, functional(parts)
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(2.0, -1.0), (-0.5, 0.25)])
+@pytest.mark.parametrize(
+    "options",
+    [{"rule": r} for r in ("epsilon", "gamma", "z+", "flat", "w2")]
+    + [{"rule": "z+", "input_rule": r} for r in ("flat", "w2", "zB")],
+    ids=str,
+)
+def test_relevance_passes_a_rescaling_as_it_is(
+    options: dict[str, str], factor: float, shift: float, images: np.ndarray
+) -> None:
+    whole, after = behind([layers.Rescaling(factor, offset=shift)])
+    ends = sorted((shift, factor + shift))
+    limits = {"low": ends[0], "high": ends[1]} if "zB" in options.values() else {}
+    expected = lrp(after, images * factor + shift, 1, **options, **limits)  # type: ignore[arg-type]
+    assert np.abs(expected).max() > 1e-3
+    close(lrp(whole, images, 1, **options), expected)  # type: ignore[arg-type]
+
+
+def test_a_normalization_is_a_rescaling_of_each_channel(images: np.ndarray) -> None:
+    mean, variance = [0.2] * SHAPE[-1], [0.04] * SHAPE[-1]
+    whole, after = behind([layers.Normalization(mean=mean, variance=variance)])
+    moved = (images - 0.2) / 0.2
+    close(lrp(whole, images, 1), lrp(after, moved, 1))
+    close(guided_backprop(whole, images, 1), guided_backprop(after, moved, 1) / 0.2)
+    shares = deep_lift(whole, images, 1, baseline=0.5)
+    close(shares, deep_lift(after, moved, 1, baseline=(0.5 - 0.2) / 0.2))
+    rise = logits(whole, images) - logits(whole, np.full_like(images, 0.5))
+    close(shares.sum(axis=(1, 2, 3)), rise[:, 1])
 
 
 # --- errors --------------------------------------------------------------------------------------
