@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 
+import badges
 import poster
 import scores_pages
 
@@ -36,6 +37,14 @@ def test_table_lists_every_notebook_by_its_title() -> None:
 
 def test_the_lesson_is_the_scoreboards() -> None:
     assert f"> {scores_pages.sentence()}\n" in README
+
+
+def test_badges_say_what_is_there() -> None:
+    assert f"\n{badges.line()}\n" in README, "run `python site/badges.py`, which prints the line"
+    for name, fact in badges.facts().items():
+        stored = (badges.FOLDER / f"{name}.svg").read_text(encoding="utf-8")
+        assert stored == badges.svg(*fact), "run `python site/badges.py`"
+    assert {f"{name}.svg" for name in badges.facts()} == {p.name for p in badges.FOLDER.iterdir()}
 
 
 def test_commands_exist() -> None:
