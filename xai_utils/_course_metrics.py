@@ -34,9 +34,9 @@ def course_metrics(truth: bool, fill: str | float) -> dict[str, Metric]:
         for name, (better, f, insert) in removal.items()
     }
     changes = {
-        "like untrained": Metric(like_untrained, "lower", images=12),
-        "like another class": Metric(like_another_class, "lower", images=12),
-        "max-sensitivity": Metric(moved, "lower", images=6),
+        "like untrained": Metric(like_untrained, "lower", images=12, of_slow=6),
+        "like another class": Metric(like_another_class, "lower", images=12, of_slow=6),
+        "max-sensitivity": Metric(moved, "lower", images=6, of_slow=3),
         "repeatability": Metric(repeated, "higher", images=6),
         "sparseness": Metric(sparse, "neither"),
     }

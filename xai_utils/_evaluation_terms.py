@@ -75,6 +75,7 @@ class Metric:
             answer, and what a map that knows nothing would score: ``(N,)``, a number, or None.
         better: which way is better; "neither" for a metric that describes.
         images: at most so many images; None for all that the method explains.
+        of_slow: the same for a method that has a limit of its own; None for no other one.
         truth: asks for masks, so data without any do without it.
     """
 
@@ -82,6 +83,12 @@ class Metric:
     better: Better = "higher"
     images: int | None = None
     truth: bool = False
+    of_slow: int | None = None
+
+    def limit(self, method: Method) -> int | None:
+        """How many images of this method it looks at, at most."""
+        slow = method.images is not None and self.of_slow is not None
+        return self.of_slow if slow else self.images
 
 
 def truth_metric(name: str, *, tolerance: int = 0) -> Metric:

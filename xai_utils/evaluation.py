@@ -8,6 +8,7 @@ network (an edge detector, the same method on a network with random weights) go 
 
 from __future__ import annotations
 
+import functools
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -111,72 +112,113 @@ def evaluate(
     if folder is not None:
         marks = {"model": model, "data": data, "metrics": dict(asked), "options": (chunk, seed)}
         kept = store.Folder(Path(folder), {k: store.digest(v) for k, v in marks.items()})
-    results: dict[str, tuple[dict[str, Result], float]] = {}
-    total = sum(len(data.sample(m.images)) for m in named.values())
-    with _bar(total) as bar:
+    found: dict[str, store.Found] = {}
+    for name, method in named.items():
+        if kept is not None and (before := kept.read(name, method)) is not None:
+            found[name] = before
+    work = {name: len(data.sample(method.images)) for name, method in named.items()}
+    with _bar(sum(work.values())) as bar:
+        bar.update(sum(work[name] for name in found))
         for name, method in named.items():
+            if name in found:
+                continue
             bar.set_description(name)
-            found = None if kept is None else kept.read(name, method)
-            if found is None:
-                found = _measured(name, method, model, data, asked, chunk, bar)
+            alike = {n: m for n, m in named.items() if n not in found and _one_pass(m, method)}
+            for n, result in _measured(alike, model, data, asked, chunk, bar).items():
+                found[n] = result
                 if kept is not None:
-                    kept.write(name, method, found)
-            else:
-                bar.update(len(data.sample(method.images)))
-            values, seconds = found
-            results[name] = {m: Result(*v) for m, v in values.items()}, seconds
+                    kept.write(n, named[n], result)
+    results = {
+        name: ({m: Result(*v) for m, v in found[name][0].items()}, found[name][1]) for name in named
+    }
     controls = {name: method.control for name, method in named.items()}
     better = {name: metric.better for name, metric in asked.items()}
     board = table(results, controls, better, data, {"level": level, "draws": draws, "seed": seed})
     return (board, per_image(results, data)) if return_values else board
 
 
-# --- one method ----------------------------------------------------------------------------------
+# --- one method, or several that read one explanation --------------------------------------------
+
+
+def _one_pass(one: Method, other: Method) -> bool:
+    """Whether two methods differ in how the same explanation is read only."""
+    alike = one.explain is other.explain and one.images == other.images
+    return alike and one.seeded == other.seeded
 
 
 def _measured(
-    name: str,
-    method: Method,
+    methods: Mapping[str, Method],
     model: keras.Model,
     data: Data,
     asked: Mapping[str, Metric],
     chunk: int,
     bar: Any,
-) -> tuple[dict[str, Any], float]:
-    """Each metric's numbers of images, values and chances, and seconds per image."""
-    size = data.images.shape[1:3]
-
-    def explain(
-        model: keras.Model, images: NDArray[np.float32], target: NDArray[np.int32], seed: int = 0
-    ) -> Maps:
-        options = {"seed": seed} if method.seeded else {}
-        with warnings.catch_warnings():  # the table counts them
-            warnings.filterwarnings("ignore", message=".*zero everywhere.*")
-            found = np.asarray(method.explain(model, images, target, **options))
-        if len(found) != len(images):
-            raise ValueError(f"{name} gives shape {found.shape} for {len(images)} images")
-        return read_map(name, found, size, method.reading, method.smooth)
-
-    order = data.sample(method.images)
-    explain(model, data.images[order[:1]], data.labels[order[:1]])  # what traces is not timed
-    parts: dict[str, list[Result]] = {m: [] for m in asked}
-    seconds = 0.0
+) -> dict[str, store.Found]:
+    """Each metric's numbers of images, values and chances, and seconds per image, by method."""
+    size, (named, first) = data.images.shape[1:3], next(iter(methods.items()))
+    order = data.sample(first.images)
+    one = data.images[order[:1]], data.labels[order[:1]]
+    raw = _explained(named, first, model, *one)  # what traces is not timed
+    for name, method in methods.items():
+        read_map(name, raw, size, method.reading, method.smooth)  # an unfit map is refused at once
+    parts: dict[str, dict[str, list[Result]]] = {n: {m: [] for m in asked} for n in methods}
+    seconds = dict.fromkeys(methods, 0.0)
     for start in range(0, len(order), chunk):
         index = order[start : start + chunk]
         begun = time.process_time()
-        maps = explain(model, data.images[index], data.labels[index])
-        seconds += time.process_time() - begun
-        for m, metric in asked.items():
-            part = _asked(m, metric, maps, index, start, model, data, explain, method)
-            if part is not None:
-                parts[m].append(part)
-        bar.update(len(index))
-    joined = {
+        raw = _explained(named, first, model, data.images[index], data.labels[index])
+        spent = time.process_time() - begun
+        for name, method in methods.items():
+            begun = time.process_time()
+            maps = read_map(name, raw, size, method.reading, method.smooth)
+            seconds[name] += spent + time.process_time() - begun
+            explain = functools.partial(_map_of, name, method, size)
+            for m, metric in asked.items():
+                part = _asked(m, metric, maps, index, start, model, data, explain, method)
+                if part is not None:
+                    parts[name][m].append(part)
+            bar.update(len(index))
+    return {n: (_joined(parts[n]), seconds[n] / len(order)) for n in methods}
+
+
+def _joined(parts: Mapping[str, list[Result]]) -> dict[str, Any]:
+    return {
         m: tuple(np.concatenate([getattr(p, f) for p in found]) for f in Result._fields)
         for m, found in parts.items()
         if found
     }
-    return joined, seconds / len(order)
+
+
+def _explained(
+    name: str,
+    method: Method,
+    model: keras.Model,
+    images: NDArray[np.float32],
+    target: NDArray[np.int32],
+    seed: int = 0,
+) -> NDArray[Any]:
+    """What a method gives for these images, unread."""
+    options = {"seed": seed} if method.seeded else {}
+    with warnings.catch_warnings():  # the table counts them
+        warnings.filterwarnings("ignore", message=".*zero everywhere.*")
+        found = np.asarray(method.explain(model, images, target, **options))
+    if len(found) != len(images):
+        raise ValueError(f"{name} gives shape {found.shape} for {len(images)} images")
+    return found
+
+
+def _map_of(
+    name: str,
+    method: Method,
+    size: tuple[int, int],
+    model: keras.Model,
+    images: NDArray[np.float32],
+    target: NDArray[np.int32],
+    seed: int = 0,
+) -> Maps:
+    """`Case.explain`: one map a picture."""
+    found = _explained(name, method, model, images, target, seed)
+    return read_map(name, found, size, method.reading, method.smooth)
 
 
 def _asked(
@@ -191,7 +233,8 @@ def _asked(
     method: Method,
 ) -> Result | None:
     """One metric on the maps of one chunk, as far as its limit of images reaches."""
-    limit = len(data.labels) if metric.images is None else metric.images
+    limit = metric.limit(method)
+    limit = len(data.labels) if limit is None else limit
     keep = np.arange(len(index)) < limit - start  # a sample is the beginning of the order
     if metric.truth:
         keep &= data.masks[index].any(axis=(1, 2)) if data.masks is not None else False

@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 SAMPLED = 60  # images for methods that ask the network hundreds of times each
+ASKED = 300  # times that RISE, LIME and KernelSHAP each ask the network about one picture
 DIGITS = 1000
 REFERENCES = 60  # training images from which expected gradients start
 
@@ -158,12 +159,13 @@ def course_methods(
         model: decides which methods apply, and what the controls with random weights look like.
         references: ``(M, H, W, C)`` training images, for the methods that start from data.
         sampled: images for the methods that are slow; None for all.
-        effort: share of the scoreboard's draws that RISE, LIME and KernelSHAP make; they cost most.
+        effort: share of the scoreboard's `ASKED` draws that RISE, LIME and KernelSHAP make; they
+            cost most.
         low, high: the range of a pixel in the model's scale, one for all or one a channel.
     """
     side = model.inputs[0].shape[1]
     patch, smooth = max(side // 10, 4), side / 40
-    masks, samples = round(500 * effort), round(300 * effort)
+    samples = round(ASKED * effort)
     ig = functools.partial(gradients.integrated_gradients, steps=16)
     occlusion = functools.partial(
         perturbation.occlusion, patch=patch, stride=patch // 2, occluder="mean"
@@ -186,7 +188,7 @@ def course_methods(
         "DeepSHAP": Method(_with(deep_shap_image, background=references[:3]), images=sampled),
         **_maps_of_layers(model),
         "occlusion": Method(occlusion),
-        "RISE": Method(_with(rise_contrast, masks=masks), images=sampled, seeded=True),
+        "RISE": Method(_with(rise_contrast, masks=samples), images=sampled, seeded=True),
         "LIME": Method(_with(lime_heat, samples=samples), images=sampled, seeded=True),
         "KernelSHAP": Method(
             _with(kernel_shap_image, samples=samples), images=sampled, seeded=True

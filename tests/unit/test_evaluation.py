@@ -264,7 +264,11 @@ def test_limits_of_methods_and_metrics(gap: Any, data: ImageDataset) -> None:
         counted.append(len(images))
         return flat_map(model, images, target)
 
-    metrics = {"all": Metric(brightness), "few": Metric(brightness, images=4)}
+    metrics = {
+        "all": Metric(brightness),
+        "few": Metric(brightness, images=4),
+        "fewer": Metric(brightness, images=4, of_slow=2),
+    }
     board, values = evaluate(
         {"whole": flat_map, "slow": Method(count, images=6)},
         gap,
@@ -277,12 +281,41 @@ def test_limits_of_methods_and_metrics(gap: Any, data: ImageDataset) -> None:
     assert images.to_dict() == {
         ("whole", "all"): 12,
         ("whole", "few"): 4,
+        ("whole", "fewer"): 4,
         ("slow", "all"): 6,
         ("slow", "few"): 4,
+        ("slow", "fewer"): 2,
     }
     assert counted == [1, 5, 1]  # one to trace, then six in chunks
     few = {n: set(v["image"]) for n, v in values.groupby(["method", "metric"])}
     assert few["slow", "few"] == few["whole", "few"] < few["slow", "all"]
+
+
+def test_two_readings_of_one_explanation_ask_once(
+    gap: Any, data: ImageDataset, tmp_path: Path
+) -> None:
+    CALLS.clear()
+    other = functools.partial(counting, shift=1)
+    methods = {
+        "plain": Method(counting),
+        "other": Method(other),
+        "smooth": Method(counting, smooth=1.0),
+        "few": Method(counting, images=4),
+    }
+    board = evaluate(methods, gap, data, INSIDE, folder=tmp_path, chunk=N)
+    assert sorted(CALLS) == [1, 1, 1, 4, N, N]  # one to trace, then all, of three explanations
+    assert list(board["method"].unique()) == list(methods)
+    CALLS.clear()
+    alone = [evaluate({n: m}, gap, data, INSIDE, chunk=N) for n, m in methods.items()]
+    assert len(CALLS) == 8
+    for part in alone:
+        own = board[board["method"] == part["method"].iloc[0]].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own.drop(columns="seconds"), part.drop(columns="seconds"))
+    CALLS.clear()
+    next(tmp_path.glob("smooth-*")).unlink()  # what is kept of one does not excuse the other
+    again = evaluate(methods, gap, data, INSIDE, folder=tmp_path, chunk=N)
+    assert CALLS == [1, N]
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), board.drop(columns="seconds"))
 
 
 # --- partial results -----------------------------------------------------------------------------
