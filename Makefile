@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course site serve figures lab test bench train scoreboard lint store lock clean
+.PHONY: help course site serve slides mirror figures lab test bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,12 @@ site: .venv/.installed ## build the site from the stored outputs, without execut
 
 serve: .venv/.installed ## show the site at http://127.0.0.1:8000 (PORT=... for another)
 	@$(RUN) site/serve.py $(or $(PORT),8000)
+
+slides: .venv/.installed ## turn each notebook into slides with speaker notes, into build/slides
+	@$(RUN) site/slides.py
+
+mirror: .venv/.installed ## collect the course's files for a room without internet, into build/mirror
+	@$(RUN) -m xai_utils mirror $(or $(FOLDER),build/mirror)
 
 figures: .venv/.installed ## make every figure of the articles for print, and a page of them
 	@$(RUN) site/gallery.py

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.resources
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]  # the hooks beside this file, and xai_utils
+
+import mathjax  # noqa: E402
 
 project = "Look inside your models"
 author = "the authors of the course"
@@ -83,36 +83,16 @@ bibtex_default_style = "unsrt"
 bibtex_reference_style = "author_year"
 bibtex_cite_id = "{key}"
 
-# MathJax 2 comes out of a Python package; setup() copies it beside the pages. It would ask for two
-# fonts that are not there: a blank one, and one for script letters in what a screen reader gets.
-NO_FONT = {"src": "local('serif')"}
+# MathJax 2 comes out of a Python package; setup() copies it beside the pages.
 myst_update_mathjax = False
 mathjax_path = "mathjax/MathJax.js"
-mathjax2_config = {
-    "config": ["TeX-AMS-MML_HTMLorMML-full.js"],
-    "HTML-CSS": {
-        "availableFonts": [],
-        "imageFont": None,
-        "webFont": "STIX-Web",
-        "styles": {"@font-face": NO_FONT},
-    },
-    "NativeMML": {"styles": {"@font-face /*4*/": NO_FONT}},
-    "showMathMenu": False,
-    "messageStyle": "none",
-}
+mathjax2_config = mathjax.CONFIG
 
 
 def copy_mathjax(app: Any, error: Exception | None) -> None:
-    """Lay MathJax where `mathjax_path` points, without the other languages of its menu."""
+    """Lay MathJax where `mathjax_path` points."""
     if error is None:
-        static = importlib.resources.files("jupyter_server_mathjax") / "static"
-        with importlib.resources.as_file(static) as folder:
-            shutil.copytree(
-                folder,
-                Path(app.outdir, "_static", "mathjax"),
-                ignore=shutil.ignore_patterns("localization"),
-                dirs_exist_ok=True,
-            )
+        mathjax.lay(Path(app.outdir, "_static", "mathjax"))
 
 
 def setup(app: Any) -> dict[str, bool]:
