@@ -1,4 +1,4 @@
-"""Command line of the course's library: figures on demand, your own photo explained, training."""
+"""Command line of the course's library: figures, your own photo explained, a mirror, training."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path("build/figures"), metavar="FOLDER", help="%(default)s"
     )
     _add_explain(commands)
+    mirror = commands.add_parser(
+        "mirror",
+        help="collect the course's files into a folder that XAI_DATA_DIR can name",
+        description="Copy every file that the course may use into one folder, from XAI_DATA_DIR, "
+        "the cache or its pinned address, each checked; what is there and right is left alone. "
+        "Ends with status 1 when a file could not be got.",
+    )
+    mirror.add_argument("folder", type=Path, metavar="FOLDER")
+    mirror.add_argument("only", nargs="*", metavar="NAME", help="such as 'tables/*'; else all")
     train = commands.add_parser("train", help="train networks again; rewrite weights and cards")
     train.add_argument("names", nargs="*", metavar="NAME", help="networks; all if none is named")
     train.add_argument("--seeds", type=int, nargs="+", help="only these seeds")
@@ -71,6 +80,13 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.command == "explain":
         with _errors_in_a_line():
             _explain(options)
+    elif options.command == "mirror":
+        from ._mirror import collect
+
+        with _errors_in_a_line():
+            missing = collect(options.folder, options.only)
+        if missing:
+            sys.exit(1)
     else:
         _train(top, options)
 

