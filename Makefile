@@ -7,7 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course site serve slides mirror figures lab test bench train scoreboard lint store lock clean
+.PHONY: help course site serve slides mirror figures lab labs test bench train scoreboard lint store \
+	lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -39,6 +40,9 @@ figures: .venv/.installed ## make every figure of the articles for print, and a 
 
 lab: .venv/.installed ## open the notebooks in JupyterLab
 	@$(RUN) -m jupyterlab notebooks
+
+labs: .venv/.installed ## make student copies of the graded labs, for nbgrader, into build/labs
+	@$(RUN) site/labs.py
 
 test: .venv/.installed ## check everything: style, types, units, notebooks, site
 	@$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
