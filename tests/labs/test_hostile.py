@@ -37,7 +37,7 @@ def bill(b, house, reference):
     """Wants all memory there is."""
     hoard = []
     while True:
-        hoard.append(np.ones(25_000_000))
+        hoard.append(np.zeros(25_000_000))
 '''
 DIES = '''
 def standardised(b, x, y):
