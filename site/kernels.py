@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +36,7 @@ class Run:
     notebook: NotebookNode
     seconds: float
     failure: str | None
+    told: tuple[str, ...] = ()  # what the code that was run afterwards printed or raised
 
     @property
     def data(self) -> str:
@@ -50,26 +51,32 @@ class Run:
         return "; ".join(dict.fromkeys(sources)) or "does not say"
 
 
-def execute(path: Path, environment: Mapping[str, str] | None = None) -> Run:
+def execute(
+    path: Path, environment: Mapping[str, str] | None = None, afterwards: Sequence[str] = ()
+) -> Run:
     """Execute one notebook and wait for it; see `executed`."""
-    return run(executed(path, environment))
+    return run(executed(path, environment, afterwards=afterwards))
 
 
 async def executed(
     path: Path,
     environment: Mapping[str, str] | None = None,
     on_cell: Callable[[int, int], None] = lambda cell, cells: None,
+    afterwards: Sequence[str] = (),
 ) -> Run:
     """Execute a notebook by the running interpreter, in the notebook's own folder.
 
     `environment` replaces the process's own; `on_cell` is told which code cell of how many begins.
-    A failing cell ends the notebook, not the program: see `Run.failure`.
+    A failing cell ends the notebook, not the program: see `Run.failure`. What is to be run
+    `afterwards` finds all that the notebook has computed, and may raise: see `Run.told`.
     """
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
     notebook = nbformat.read(path, as_version=4)
+    own = len(notebook.cells)
+    notebook.cells += [_may_raise(source) for source in afterwards]
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for cell in code:  # so that nothing old is left behind a failing cell
         cell.outputs, cell.execution_count = [], None
@@ -104,7 +111,21 @@ async def executed(
             if task is not None and task.cancelling():  # nbclient takes that for a dead kernel
                 raise asyncio.CancelledError from error
             failure = f"{path.name}, cell {current}: {_sentence(error)}"
-    return Run(path.name, notebook, time.perf_counter() - started, failure)
+    told = tuple(_text(cell) for cell in notebook.cells[own:])
+    del notebook.cells[own:]
+    return Run(path.name, notebook, time.perf_counter() - started, failure, told)
+
+
+def _may_raise(source: str) -> NotebookNode:
+    from nbformat.v4 import new_code_cell
+
+    return new_code_cell(source, metadata={"tags": ["raises-exception"]})
+
+
+def _text(cell: NotebookNode) -> str:
+    """What a cell printed or raised, in one line."""
+    said = (o.get("text", "") or f"{o.get('ename')}: {o.get('evalue')}" for o in cell.outputs)
+    return " ".join(" ".join(said).split())
 
 
 def _kernel_of_this_interpreter() -> type:

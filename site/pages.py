@@ -36,6 +36,8 @@ FLOORS = (  # of the package, in the order of its docstring
     "Explanations",
     "Measures and pictures",
     "All methods in one table",
+    "From the command line",
+    "In a notebook",
 )
 
 
@@ -199,7 +201,7 @@ def floors() -> dict[str, list[str]]:
     listed = re.split(r";", (xai_utils.__doc__ or "").partition(":")[2].partition(".\n")[0])
     groups = [re.findall(r"`(\w+)`", part) for part in listed]
     left = [m for m in public_modules() if not any(m in group for group in groups)]
-    found = dict(zip(FLOORS, groups, strict=False))
+    found = dict(zip(FLOORS, groups, strict=True))
     return found | ({"More": left} if left else {})
 
 

@@ -1,8 +1,9 @@
 """What a committed notebook must look like: `normalise` makes diffs small, `problems` refuses.
 
 As a program: `python tests/notebook_rules.py [--fix] [--from FOLDER] FILES` prints what is wrong
-and ends with status 1 if anything is; `--fix` normalises the files in place first, `--from` takes
-the freshly executed notebooks of the same names out of FOLDER.
+and ends with status 1 if anything is; `--fix` first normalises the files in place and writes their
+exercises' stubs from the solutions, `--from` takes the freshly executed notebooks of the same names
+out of FOLDER.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+
+import exercise_rules
 
 MAX_BYTES = 1_500_000
 SECTIONS = (
@@ -130,6 +133,7 @@ def problems(notebook: NotebookNode, path: Path) -> list[str]:
     `path` gives the name only: `00_start_here` needs fewer sections than the others.
     """
     found = [*_whole(notebook), *_sections(notebook, path.stem)]
+    found += exercise_rules.problems(notebook, path.stem)
     number, section = 0, ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -253,8 +257,10 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def fix(path: Path, source: Path) -> None:
-    """Normalise the notebook `source` into `path`; leave the file alone when nothing changes."""
-    notebook = normalise(nbformat.read(source, as_version=4))
+    """Write stubs, normalise the notebook `source` into `path`; no change leaves the file alone."""
+    notebook = nbformat.read(source, as_version=4)
+    exercise_rules.generate(notebook)
+    notebook = normalise(notebook)
     if not path.exists() or notebook != nbformat.read(path, as_version=4):
         write(notebook, path)
 

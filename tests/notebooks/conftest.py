@@ -7,9 +7,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import course
+import exercise_rules
 import kernels
 
 NOTEBOOKS = sorted((course.ROOT / "notebooks").glob("*.ipynb"))
@@ -29,7 +31,8 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], kerne
 
     @cache
     def execute(notebook: Path) -> kernels.Run:
-        return kernels.execute(notebook, _without("XAI_DATA_DIR", "XAI_DATA", "RETRAIN") | ours)
+        environment = _without("XAI_DATA_DIR", "XAI_DATA", "RETRAIN") | ours
+        return kernels.execute(notebook, environment, _wrong_answers_to(notebook))
 
     return execute
 
@@ -42,9 +45,16 @@ def real() -> Callable[[Path], kernels.Run]:
 
     @cache
     def execute(notebook: Path) -> kernels.Run:
-        return kernels.execute(notebook, _without("RETRAIN") | {"XAI_DATA": "real"})
+        environment = _without("RETRAIN") | {"XAI_DATA": "real"}
+        return kernels.execute(notebook, environment, _wrong_answers_to(notebook))
 
     return execute
+
+
+def _wrong_answers_to(path: Path) -> list[str]:
+    """The wrong answers are given in the kernel that has just executed the notebook."""
+    wrong = exercise_rules.wrong_answers(path.stem)
+    return exercise_rules.attempts(nbformat.read(path, as_version=4), wrong)
 
 
 def _without(*names: str) -> dict[str, str]:

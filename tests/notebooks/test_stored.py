@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 
 import course
+import exercise_rules
 import kernels
 import notebook_rules as rules
 from figure_similarity import ALIKE, decode, similarity
@@ -28,6 +29,12 @@ def test_there_is_a_course() -> None:
 
 def test_the_rules_hold(notebook: Path) -> None:
     found = rules.problems(nbformat.read(notebook, as_version=4), notebook)
+    assert not found, f"{notebook.name}:\n" + "\n".join(found)
+
+
+def test_each_exercise_has_wrong_answers(notebook: Path) -> None:
+    stored = nbformat.read(notebook, as_version=4)
+    found = exercise_rules.wrong_problems(stored, exercise_rules.wrong_answers(notebook.stem))
     assert not found, f"{notebook.name}:\n" + "\n".join(found)
 
 

@@ -90,6 +90,16 @@ def test_a_kernel_that_dies_is_a_failure_of_that_cell(tmp_path: Path) -> None:
     assert run.failure.startswith("n.ipynb, cell 2: DeadKernelError")
 
 
+def test_what_runs_afterwards_finds_what_was_computed_and_leaves_no_trace(tmp_path: Path) -> None:
+    path = store(tmp_path / "n.ipynb", "x = 1")
+    run = kernels.execute(path, None, ["print(x + 1)", "x / 0", "print(x)\nprint(3)"])
+    assert run.failure is None
+    assert run.told == ("2", "ZeroDivisionError: division by zero", "1 3")
+    assert len(run.notebook.cells) == 2
+    broken = kernels.execute(store(tmp_path / "b.ipynb", "x"), None, ["print(1)"])
+    assert broken.failure is not None and broken.told == ("",)
+
+
 def test_only_some_notebooks(tmp_path: Path) -> None:
     store(tmp_path / "notebooks" / "00_one.ipynb", "x = 1")
     store(tmp_path / "notebooks" / "10_two.ipynb", "x = 1")

@@ -15,7 +15,7 @@ import notebook_rules as rules
 
 PNG = base64.b64encode(b"\x89PNG pixels do not matter here").decode()
 CODE, CHECK, FIGURE, SOLUTION = 1, 3, 4, 8  # places of these cells in the sound notebook
-NAME = Path("10_sound.ipynb")
+NAME = Path("00_sound.ipynb")  # 00: for exercises see test_exercise_rules.py
 
 
 def picture(alt: str = "A plate, bright along the scratch.") -> NotebookNode:
