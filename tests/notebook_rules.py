@@ -36,6 +36,7 @@ EXEMPT = {"00_start_here": {"where it breaks", "exercises"}}
 CHECK_MARK = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$", re.MULTILINE)
 CELL_METADATA = {"tags", "jupyter", "mystnb", "slideshow"}
 PICTURE_METADATA = {"alt", "width", "height"}
+WIDGET = "application/vnd.jupyter.widget-"  # of no use without the kernel that it belongs to
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -92,6 +93,9 @@ def _outputs(cell: NotebookNode) -> list[NotebookNode]:
         if output.output_type == "stream" and last.get("name") == output.name:
             last.text += output.text
             continue
+        if "data" in output:  # a live picture is stored as the figure beside it
+            for mime in [mime for mime in output.data if mime.startswith(WIDGET)]:
+                del output.data[mime]
         if "metadata" in output:
             output.metadata = nbformat.from_dict(
                 {

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Panel",
+    "as_png",
     "describe",
     "describe_axes",
     "draw_boxes",
@@ -196,20 +197,36 @@ def show(fig: Figure, alt: str) -> None:
     closed, so that the notebook does not show it a second time.
     Raises ValueError if there is no text: some readers cannot see the figure.
     """
-    if not isinstance(alt, str) or not alt.strip():
-        raise ValueError(f"alt is {alt!r}, expected alternative text, e.g. from describe(heat)")
-    import matplotlib.pyplot as plt
     from IPython.display import Image, display
 
+    alt = _finished(fig, alt)
+    if _receivers:
+        _receivers[-1](fig, alt)
+        return
+    # IPython is not annotated.
+    display(Image(data=_png(fig), format="png", alt=alt))  # type: ignore[no-untyped-call]
+
+
+def as_png(fig: Figure, alt: str) -> tuple[bytes, str]:
+    """The picture and the words that `show` would display, for what displays them itself.
+
+    Raises ValueError if there is no text.
+    """
+    alt = _finished(fig, alt)
+    return _png(fig), alt
+
+
+def _finished(fig: Figure, alt: str) -> str:
+    """Close a figure; name in it, and in its words, what stands in for the real data."""
+    import matplotlib.pyplot as plt
+
+    if not isinstance(alt, str) or not alt.strip():
+        raise ValueError(f"alt is {alt!r}, expected alternative text, e.g. from describe(heat)")
     if _stand_in:
         fig.text(0.5, -0.01, f"Data: {_stand_in}", size=8, ha="center", va="top")
         alt = f"Data: {_stand_in}. {alt}"
     plt.close(fig)
-    if _receivers:
-        _receivers[-1](fig, " ".join(alt.split()))
-        return
-    # IPython is not annotated.
-    display(Image(data=_png(fig), format="png", alt=" ".join(alt.split())))  # type: ignore[no-untyped-call]
+    return " ".join(alt.split())
 
 
 @contextlib.contextmanager
