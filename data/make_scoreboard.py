@@ -34,14 +34,17 @@ def main() -> None:
     parser.add_argument("--network", action="append", choices=scoreboard.NETWORKS)
     parser.add_argument("--images", type=int, help="only so many test images of each network")
     parser.add_argument("--fresh", action="store_true", help="forget partial results")
+    parser.add_argument("--build", type=Path, default=BUILD, help="where results go")
     options = parser.parse_args()
-    kept = BUILD / "scoreboard" / (f"{options.images} images" if options.images else "whole")
+    build: Path = options.build
+    kept = build / "scoreboard" / (f"{options.images} images" if options.images else "whole")
     if options.fresh:
         shutil.rmtree(kept, ignore_errors=True)
     boards: list[Scoreboard] = []
     wanted = options.network or without_repeats()
     if len(wanted) > 1:
-        side_by_side(wanted, ["--images", str(options.images)] if options.images else [])
+        few = ["--images", str(options.images)] if options.images else []
+        side_by_side(wanted, [*few, "--build", str(build)])
     real = True
     for network in wanted:
         board = scoreboard.load(network)
@@ -51,8 +54,8 @@ def main() -> None:
         boards.append(scoreboard.run(board, kept, options.images))
         print(f"{board.network}: {time.perf_counter() - started:.0f} s", flush=True)
     text = scoreboard.written(boards)
-    replace(BUILD / "scoreboard.csv", text)
-    replace(BUILD / "scoreboard.html", page(scoreboard.read(BUILD / "scoreboard.csv")))
+    replace(build / "scoreboard.csv", text)
+    replace(build / "scoreboard.html", page(scoreboard.read(build / "scoreboard.csv")))
     if real and not options.images and not options.network:
         replace(DATA / "scoreboard.csv", text)
 
