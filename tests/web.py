@@ -105,6 +105,7 @@ class Visit:
     errors: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     phone_width: int = 0
+    cut: list[str] = field(default_factory=list)  # formulas of which a phone shows a part only
 
 
 def chromium() -> str:
@@ -174,8 +175,15 @@ def visit(chrome: Any, root: str, name: str, *, closely: bool = True) -> Visit:
         seen.violations += [f"{theme}: {v}" for v in _violations(tab, closely)]
     tab.set_viewport_size(PHONE)
     seen.phone_width = tab.evaluate("document.documentElement.scrollWidth")
+    seen.cut = tab.evaluate(CUT)
     tab.close()
     return seen
+
+
+# A long formula may be wider than a phone, if it can be moved.
+CUT = """() => [...document.querySelectorAll(".math")]
+    .filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "hidden")
+    .map(e => e.textContent.slice(0, 60))"""
 
 
 def _violations(tab: Any, code: bool) -> list[str]:

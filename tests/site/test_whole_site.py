@@ -151,6 +151,7 @@ def test_pages_are_light_and_fit_a_phone(visits: dict[str, web.Visit]) -> None:
     assert all(v.megabytes > 0.3 for v in visits.values()), "nothing was weighed"
     wide = {name: v.phone_width for name, v in visits.items() if v.phone_width > 390}
     assert wide == {}
+    assert {name: v.cut for name, v in visits.items() if v.cut} == {}
 
 
 @pytest.fixture(scope="module")
