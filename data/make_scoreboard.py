@@ -32,7 +32,7 @@ def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description="Measure every method of the course.")
     parser.add_argument("--network", action="append", choices=scoreboard.NETWORKS)
-    parser.add_argument("--images", type=int, help="only so many test images of each network")
+    parser.add_argument("--images", type=_count, help="only so many test images of each network")
     parser.add_argument("--fresh", action="store_true", help="forget partial results")
     parser.add_argument("--build", type=Path, default=BUILD, help="where results go")
     options = parser.parse_args()
@@ -44,7 +44,10 @@ def main() -> None:
     wanted = options.network or without_repeats()
     if len(wanted) > 1:
         few = ["--images", str(options.images)] if options.images else []
-        side_by_side(wanted, [*few, "--build", str(build)])
+        if failed := side_by_side(wanted, [*few, "--build", str(build)]):
+            sys.exit(
+                f"Not measured: {', '.join(failed)} (see above); the next run takes it up there"
+            )
     real = True
     for network in wanted:
         board = scoreboard.load(network)
@@ -67,23 +70,30 @@ def without_repeats() -> list[str]:
     return list(names.values())
 
 
-def side_by_side(networks: list[str], options: list[str]) -> None:
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError  # argparse says which option it was
+    return number
+
+
+def side_by_side(networks: list[str], options: list[str]) -> list[str]:
     """Measure each network in a process of its own, `AT_ONCE` at a time, with a share of the cores.
 
-    Raises `subprocess.CalledProcessError` where one of them fails, after the others have ended.
+    Returns the networks whose process failed.
     """
     share = str(max(1, (os.cpu_count() or 1) // AT_ONCE))
     limits = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     shared = os.environ | dict.fromkeys(limits, share) | {"OMP_WAIT_POLICY": "PASSIVE"}
 
-    def measure(numbered: tuple[int, str]) -> None:
+    def measured(numbered: tuple[int, str]) -> bool:
         line, network = numbered
         command = [sys.executable, __file__, "--network", network, *options]
         own = shared | {"TQDM_POSITION": str(line % AT_ONCE)}
-        subprocess.run(command, env=own, check=True)
+        return subprocess.run(command, env=own).returncode == 0
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(measure, enumerate(networks)))
+        fine = list(pool.map(measured, enumerate(networks)))
+    return [network for network, good in zip(networks, fine, strict=True) if not good]
 
 
 def page(board: Scoreboard) -> str:

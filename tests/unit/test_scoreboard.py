@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import pytest
 
 from xai_utils import _course_maps as maps
 from xai_utils import backprop, evaluation, metrics, scoreboard, scores, shapley
-from xai_utils.datasets import ImageDataset
+from xai_utils.datasets import DATA, ImageDataset
 from xai_utils.local_surrogates import superpixels
 from xai_utils.perturbation import rise
 
@@ -209,3 +212,21 @@ def test_several_networks_are_shown_one_by_one(result: Any) -> None:
     page = evaluation.Scoreboard(both)._repr_html_()
     assert page is not None
     assert page.count("<table") == 2 and "<h3>Squares, other</h3>" in page
+
+
+# --- the program ---------------------------------------------------------------------------------
+
+
+def test_networks_that_cannot_be_measured_are_named(tmp_path: Path) -> None:
+    program = str(DATA / "make_scoreboard.py")
+    env = {k: v for k, v in os.environ.items() if k != "XAI_DATA_DIR"}
+    env |= {"XAI_DATA": "real", "XAI_OFFLINE": "1", "XAI_CACHE_DIR": str(tmp_path / "cache")}
+    networks = ["--network", "mnist", "--network", "neu_flat"]
+    command = [sys.executable, program, *networks, "--images", "2", "--build", str(tmp_path)]
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("Not measured: mnist, neu_flat (see above)")
+    assert not list(tmp_path.glob("scoreboard.*"))
+    command[command.index("2")] = "0"
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert run.returncode == 2 and "--images" in run.stderr
