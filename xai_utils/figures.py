@@ -17,6 +17,7 @@ import math
 import multiprocessing
 import os
 import signal
+import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -140,6 +141,9 @@ def draw(
                 made += files
                 for line in remarks:
                     say(line)
+        except concurrent.futures.process.BrokenProcessPool:
+            time.sleep(1)  # Ctrl-C reaches one process after the other, this one maybe last
+            raise
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

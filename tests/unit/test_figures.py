@@ -189,6 +189,10 @@ def alike(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.corrcoef(one, two)[0, 1])
 
 
+@pytest.mark.skipif(
+    not os.environ.get("XAI_DATA_DIR"),
+    reason="XAI_DATA_DIR is not set: NOT compared with what is stored, which is of the real data",
+)
 def test_a_real_figure_is_the_one_that_the_notebook_stores(tmp_path: Path) -> None:
     (png,) = figures.draw(["E1"], tmp_path, say=lambda _: None)
     (place,) = figures.places()["E1"]
@@ -241,7 +245,7 @@ def test_ctrl_c_ends_every_process_without_a_traceback(tmp_path: Path) -> None:
             assert process.poll() is None
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=300)
     assert process.returncode == 1
     assert error == "\nstopped\n"
     with pytest.raises(ProcessLookupError):
