@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,42 @@ def show_heat(
     scale = Scale.of([heat], signed, limit, cmap)
     drawn = draw_heat(ax, heat, scale)
     colour_bar(ax.inset_axes((1.03, 0, 0.04, 1)), scale, bar_label(label, scale))
+    return drawn
+
+
+def show_numbers(
+    ax: Axes,
+    values: ArrayLike,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    limit: float,
+    sure: ArrayLike | None = None,
+) -> AxesImage:
+    """Draw a table of signed numbers: each in its cell, two decimals, on the colour of its size.
+
+    `values` (R, C) with their names; `limit` is the value at which the colour is full. Where `sure`
+    (R, C) is given, its true cells are bold and the others paler: told from 0, not told from it.
+    Gives the image, for a colour bar that several tables may share.
+    Raises ValueError on NaN, and where names or `sure` do not fit the values.
+    """
+    numbers = checked_heat(values)
+    bold = np.zeros(numbers.shape, bool) if sure is None else np.asarray(sure, dtype=bool)
+    if numbers.shape != (len(rows), len(columns)) or bold.shape != numbers.shape:
+        raise ValueError(
+            f"values are {numbers.shape}, for {len(rows)} rows and {len(columns)} columns, and "
+            f"sure is {bold.shape}: all must agree"
+        )
+    scale = Scale.of([numbers], True, limit)
+    drawn = ax.imshow(numbers, cmap=scale.cmap, vmin=-limit, vmax=limit, aspect="auto")
+    for (r, c), value in np.ndenumerate(numbers):
+        ink = "0.1" if sure is None or bold[r, c] else "0.35"
+        ink = "white" if abs(value) > 0.69 * limit else ink
+        text = f"{round(value, 2) + 0.0:+.2f}"  # never a negative zero
+        weight = "bold" if bold[r, c] else "normal"
+        ax.text(c, r, text, ha="center", va="center", size=7, color=ink, weight=weight)
+    ax.set_xticks(range(len(columns)), columns, rotation=35, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
     return drawn
 
 

@@ -21,7 +21,8 @@ class Panel:
     """One cell of `panels`: a picture (`image`), a map (`heat`), or an overlay (both).
 
     `boxes` (n, 4) are drawn on top; `label` stands at the colour bar; `signed`, `limit`, `cmap`,
-    `alpha` and `uniform` are those of `overlay` and `show_heat`.
+    `alpha` and `uniform` are those of `overlay` and `show_heat`. `note` alone is an empty cell that
+    says why. `below`, some short lines, stands under a cell without a bar of its own.
     Raises ValueError if there is nothing to draw.
     """
 
@@ -35,10 +36,12 @@ class Panel:
     cmap: str | Colormap | None = None
     alpha: float = 0.6
     uniform: bool = False
+    note: str = ""
+    below: str = ""
 
     def __post_init__(self) -> None:
-        if self.image is None and self.heat is None:
-            raise ValueError("a Panel needs an image, a heat map, or both")
+        if self.image is None and self.heat is None and not self.note:
+            raise ValueError("a Panel needs an image, a heat map, or both, or a note that says why")
 
     @property
     def fade(self) -> float | None:
@@ -89,6 +92,8 @@ def choose_scales(grid: Grid, share: Share) -> Scales:
     """Give every panel with a map its scale: its own, or that of its row or figure."""
     if share not in (None, "row", "figure"):
         raise ValueError(f"share is {share!r}, expected None, 'row' or 'figure'")
+    if not share and any(p and p.heat is not None and p.below for row in grid for p in row):
+        raise ValueError("a map's own bar stands where `below` would: use share, or the title")
     scales: Scales = [[None] * len(row) for row in grid]
     cells = [
         (r, c, panel, checked_heat(panel.heat))
@@ -160,6 +165,7 @@ class Page:
             ]
             if labels and not share:
                 depth += BELOW + LINE * max(map(page.lines, labels))
+            depth += LINE * max((len(panel.below.splitlines()) for panel in present), default=0)
         return cls(size, left, page.width, depth + MARGIN, tuple(tops), tuple(heights))
 
     @property
@@ -191,7 +197,8 @@ def aspect(panel: Panel) -> float:
     """Height over width."""
     if panel.image is not None:
         height, width, _ = checked_picture(panel.image).shape
-    else:
-        assert panel.heat is not None  # a Panel has an image or a map
+    elif panel.heat is not None:
         height, width = checked_heat(panel.heat).shape
+    else:
+        return 1.0
     return float(height / width)

@@ -26,6 +26,7 @@ from xai_utils._drawing import (
     draw_heat,
     set_look,
     show_heat,
+    show_numbers,
 )
 from xai_utils._layout import (
     BAR,
@@ -56,6 +57,7 @@ __all__ = [
     "panels",
     "show",
     "show_heat",
+    "show_numbers",
     "shown_to",
     "style",
 ]
@@ -111,10 +113,11 @@ def panels(
 
 
 def _draw(ax: Axes, panel: Panel, scale: Scale | None) -> None:
-    """Draw a picture, a map or an overlay, and the boxes."""
-    if panel.image is None:
-        assert panel.heat is not None and scale is not None  # a Panel has an image or a map
+    """Draw a picture, a map or an overlay, the boxes, and what is said of it."""
+    if panel.image is None and panel.heat is not None and scale is not None:
         draw_heat(ax, checked_heat(panel.heat), scale)
+    elif panel.image is None:
+        ax.set(aspect=1)  # nothing but a note
     elif panel.heat is None or scale is None:
         ax.imshow(checked_picture(panel.image), interpolation="auto")
     else:
@@ -129,18 +132,14 @@ def _draw(ax: Axes, panel: Panel, scale: Scale | None) -> None:
         )
         ax.imshow(blend, interpolation="auto")
     bare(ax)
-    if scale is not None and not scale.note and not np.any(panel.heat):
-        # On its own scale the bar says so; on a shared one the panel must.
-        ax.text(
-            0.5,
-            0.5,
-            "all zero",
-            size=8,
-            color="0.35",
-            transform=ax.transAxes,
-            **CENTRED,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 2},
-        )
+    # On its own scale the bar says so; on a shared one the panel must.
+    empty = scale is not None and not scale.note and not np.any(panel.heat)
+    if note := panel.note or ("all zero" if empty else ""):
+        patch = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+        look = {"size": 8, "color": "0.35", "bbox": patch, **CENTRED}
+        ax.text(0.5, 0.5, note, transform=ax.transAxes, **look)
+    if panel.below:
+        ax.set_xlabel(panel.below, size=8)
     if panel.boxes is not None:
         draw_boxes(ax, panel.boxes)
 

@@ -409,9 +409,49 @@ def test_panels_refuses(
         plots.panels(items, **settings)
 
 
-def test_an_empty_panel_is_refused() -> None:
+def test_an_empty_panel_is_refused_unless_it_says_why() -> None:
     with pytest.raises(ValueError, match="image, a heat map, or both"):
         Panel(title="nothing")
+    fig = plots.panels([[Panel(image=PLATE), Panel(note="does not\napply")]])
+    plate, empty = fig.axes
+    assert edges(plate)[1:] == edges(empty)[1:]
+    assert [text.get_text() for text in empty.texts] == ["does not\napply"]
+
+
+def test_what_stands_below_has_room_of_its_own() -> None:
+    row = [Panel(image=PLATE, below="gain\ntime"), Panel(heat=SPOT, below="+0.12\n3 ms")]
+    fig = plots.panels([row, [Panel(image=PLATE), Panel(heat=SPOT)]], share="figure")
+    FigureCanvasAgg(fig).draw()
+    upper, lower = fig.axes[1], fig.axes[3]
+    assert upper.get_xlabel() == "+0.12\n3 ms"
+    words = upper.xaxis.label.get_window_extent()
+    assert lower.get_window_extent().y1 < words.y0 < words.y1 < upper.get_window_extent().y0
+    with pytest.raises(ValueError, match="a map's own bar stands where `below` would"):
+        plots.panels(row)
+
+
+# --- tables of numbers ----------------------------------------------------------------------------
+
+
+def test_numbers_stand_in_their_cells_and_the_sure_ones_are_bold() -> None:
+    ax = Figure().add_subplot()
+    table = np.array([[0.8, -0.001, 0.2], [-0.7, 0.3, 0.0]])
+    drawn = plots.show_numbers(
+        ax, table, rows=["a", "b"], columns=["x", "y", "z"], limit=1.0, sure=np.abs(table) > 0.25
+    )
+    told = {text.get_position(): text for text in ax.texts}
+    assert [told[c, 0].get_text() for c in range(3)] == ["+0.80", "+0.00", "+0.20"]
+    assert [told[c, 1].get_weight() for c in range(3)] == ["bold", "bold", "normal"]
+    assert [told[c, 0].get_color() for c in range(3)] == ["white", "0.35", "0.35"]
+    assert drawn.get_clim() == (-1.0, 1.0)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+
+
+def test_numbers_refuse_names_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match=r"values are \(1, 2\), for 1 rows and 3 columns"):
+        plots.show_numbers(
+            Figure().add_subplot(), [[1.0, 2.0]], rows=["a"], columns="xyz", limit=1.0
+        )
 
 
 # --- words ----------------------------------------------------------------------------------------
