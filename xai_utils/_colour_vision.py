@@ -1,8 +1,10 @@
 """How a figure looks without colours and to colour-blind eyes, measured on its own colours.
 
 The order of values survives where a scale's lightness only rises or only falls; of a scale with two
-signs, on each side of zero.  In grey both signs of such a scale look alike, which `faults` does not
-count: the words of a figure say which sign lies where.
+signs, on each side of zero.  In grey both signs of such a scale look alike, and no other choice of
+ends would mend that: where zero is white, every grey down to the lighter end stands for two values,
+and with ends of unlike lightness equal evidence for and against would no longer look equal.  So
+`faults` does not count it; `two_signs` tells where it is so, for a caption to say.
 """
 
 from __future__ import annotations
@@ -108,13 +110,9 @@ def faults(fig: Figure) -> list[str]:
     scale only: the picture shows through, so in grey the map is better read by itself.
     """
     found: list[str] = []
-    insets = [inset for outer in fig.axes for inset in outer.child_axes]
-    for ax in [*fig.axes, *insets]:
-        for drawn in [*ax.images, *ax.collections]:
-            values = drawn.get_array()
-            # Three axes are colours as they are; a contour line has one colour, so no scale.
-            if values is not None and values.ndim != 3 and drawn.cmap.N > 1:
-                found += _scale_faults(drawn)
+    for ax in _all_axes(fig):
+        for drawn in _scales(ax):
+            found += _scale_faults(drawn)
         legend = ax.get_legend()
         if legend is not None:
             words = [text.get_text() for text in legend.get_texts()]
@@ -122,9 +120,31 @@ def faults(fig: Figure) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _scale_faults(drawn: ScalarMappable) -> Iterator[str]:
+def two_signs(fig: Figure) -> bool:
+    """Whether a scale of the figure has two signs, which a grey print cannot tell apart."""
+    return any(_signed(drawn) for ax in _all_axes(fig) for drawn in _scales(ax))
+
+
+def _all_axes(fig: Figure) -> Iterator[Any]:
+    for outer in fig.axes:
+        yield from (outer, *outer.child_axes)
+
+
+def _scales(ax: Any) -> Iterator[ScalarMappable]:
+    for drawn in [*ax.images, *ax.collections]:
+        values = drawn.get_array()
+        # Three axes are colours as they are; a contour line has one colour, so no scale.
+        if values is not None and values.ndim != 3 and drawn.cmap.N > 1:
+            yield drawn
+
+
+def _signed(drawn: ScalarMappable) -> bool:
     low, high = drawn.get_clim()
-    name, signed = drawn.cmap.name, low is not None and high is not None and low == -high
+    return low is not None and high is not None and low == -high
+
+
+def _scale_faults(drawn: ScalarMappable) -> Iterator[str]:
+    name, signed = drawn.cmap.name, _signed(drawn)
     colours = drawn.cmap(np.linspace(0, 1, 255))[:, :3]
     lost = [v for v in VISIONS if not order_survives(colours, v, signed=signed)]
     if lost:

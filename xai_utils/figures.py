@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import plots, storage
 from ._captions import Entry, caption
-from ._colour_vision import faults
+from ._colour_vision import faults, two_signs
 from ._drawing import STYLE
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ __all__ = ["Entry", "Place", "draw", "ids", "places", "read"]
 
 NOTEBOOKS = storage.DATA.parent / "notebooks"
 TAG = "figure:"
+SIGNS = "in grey the two signs of a map look alike: the words say where each lies"
 DPI = 300
 PLOT = 10_000  # a figure with fewer pixels of pictures in it is a plot, and is written as SVG, too
 
@@ -181,8 +182,9 @@ def _draw_notebook(wanted: Sequence[Place], folder: Path) -> tuple[list[Path], l
                 raise RuntimeError(f"{where} shows {len(ran.shown)} figures, expected one")
             fig, words = ran.shown[0]
             unread = faults(fig)
+            told = [*unread, *([SIGNS] if two_signs(fig) else [])]
             text = caption(
-                entries[place.file], notebook.stem, ran.namespace, ran.sources, words, unread
+                entries[place.file], notebook.stem, ran.namespace, ran.sources, words, told
             )
             made.append(_save(fig, words, text, folder, place.file))
             remarks += [f"{place.file}, to be read in grey: {fault}" for fault in unread]

@@ -12,7 +12,15 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from xai_utils import plots
-from xai_utils._colour_vision import APART, BLIND, VISIONS, faults, order_survives, seen
+from xai_utils._colour_vision import (
+    APART,
+    BLIND,
+    VISIONS,
+    faults,
+    order_survives,
+    seen,
+    two_signs,
+)
 from xai_utils._colours import SIGNED_CMAP, UNSIGNED_CMAP
 from xai_utils._drawing import STYLE
 from xai_utils.plots import Panel
@@ -43,6 +51,26 @@ def test_in_grey_the_signs_look_alike_so_words_must_tell() -> None:
     assert abs(low[0] - high[0]) < APART
     words = plots.describe(np.array([[-1.0, 3.0]]))
     assert "Negative values make up 25 %" in words
+
+
+def test_no_white_centred_scale_tells_the_signs_in_grey() -> None:
+    """Ends of unlike lightness do not help: every grey of the lighter side is on the darker too."""
+    dark_to_white = np.linspace((0.0, 0.0, 0.2), (1, 1, 1), 128)
+    white_to_light = np.linspace((1, 1, 1), (0.9, 0.5, 0.4), 128)
+    uneven = np.concatenate([dark_to_white, white_to_light[1:]])
+    assert order_survives(uneven, "grey", signed=True)
+    below, above = (seen(side, "grey")[:, 0] for side in (uneven[:128], uneven[127:]))
+    assert above.min() - below.min() > 5 * APART
+    assert np.ptp(above) > APART and below.min() < above.min() and above.max() == below.max()
+    nearest = np.abs(above[:, None] - below).min(axis=1)
+    assert nearest.max() < 1
+
+
+def test_a_figure_with_two_signs_is_known() -> None:
+    values, picture = np.eye(3), np.full((3, 3), 0.5)
+    assert two_signs(plots.panels([Panel(heat=values - 0.5)]))
+    assert two_signs(plots.panels([Panel(image=picture, heat=values - 0.5)]))
+    assert not two_signs(plots.panels([Panel(heat=values), Panel(image=picture, heat=values)]))
 
 
 def test_known_colours() -> None:

@@ -143,16 +143,21 @@ def test_a_picture_has_no_svg_and_an_old_one_goes(tmp_path: Path) -> None:
         "ax.plot([0, 1])",
         "import numpy\nax.imshow(numpy.random.default_rng(3).random((200, 200)), cmap='jet')",
     )
-    store(tmp_path / "notebooks" / "00_a.ipynb", (picture, "E1"))
+    signed = picture.replace("cmap='jet'", "cmap='RdBu_r', vmin=-1, vmax=1")
+    store(tmp_path / "notebooks" / "00_a.ipynb", (picture, "E1"), (signed, "E3"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "E1.svg").write_text("old")
     said: list[str] = []
-    figures.draw(["E1"], tmp_path / "out", notebooks=tmp_path / "notebooks", say=said.append)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["E1.png", "E1.txt"]
+    figures.draw(["E1", "E3"], tmp_path / "out", notebooks=tmp_path / "notebooks", say=said.append)
+    made = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert made == ["E1.png", "E1.txt", "E3.png", "E3.txt"]
+    both = (tmp_path / "out" / "E3.txt").read_text(encoding="utf-8")
+    assert "\nIn grey and to colour-blind eyes: in grey the two signs of a map look alike" in both
     text = (tmp_path / "out" / "E1.txt").read_text(encoding="utf-8")
     assert "\nSeeds: default_rng(3)\n" in text
     assert "colours of 'jet': the order of values is lost" in text
-    assert said[1].startswith("E1, to be read in grey: colours of 'jet'")
+    assert "two signs" not in text
+    assert said[1].startswith("E1, to be read in grey: colours of 'jet'") and len(said) == 2
 
 
 def test_the_second_picture_of_a_figure_lies_in_another_notebook(tmp_path: Path) -> None:
