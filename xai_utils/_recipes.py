@@ -91,6 +91,10 @@ _WINDOWS: dict[str, Any] = {"batch_size": 16, "frozen": (), "ship": False}
 _STEEL: dict[str, Any] = _SCHEDULE | {"data": load_steel, "epochs": 8, "batch_size": 8}
 
 
+# Another light for every picture would hide the very mark that is to be learned.
+_SAME_LIGHT: dict[str, Any] = {"jitter": (0.1, 0.0)}
+
+
 def planted(
     load: Callable[[], ImageDataset],
     shortcut: Shortcut,
@@ -121,9 +125,11 @@ def _cheat(
 
 
 def _cheats() -> dict[str, Recipe]:
-    """Networks that had a shortcut to learn from, an honest one, and one that was mended.
+    """Networks that had a shortcut to learn from, honest ones, and one that was mended.
 
-    On real plates the honest one is ``neu_gap``.
+    On drawn plates each cheat has an honest network of its own recipe, which differs by the mark
+    alone: that of the lamp sees every plate in the light that it came in.  On real plates the
+    honest one is ``neu_gap``, which has a recipe of its own.
     """
     real = partial(planted, load_neu, "stamp", "pitted_surface", 0.9)
     return {
@@ -132,8 +138,8 @@ def _cheats() -> dict[str, Recipe]:
         "steel_gap_stamp90": _cheat("stamp", 0.9),
         "steel_gap_stamp100": _cheat("stamp", 1.0),
         "steel_gap_faint90": _cheat("stamp", 0.9, strength=0.25),
-        # Another light for every picture would hide the very mark that is to be learned.
-        "steel_gap_brightness90": _cheat("brightness", 0.9, jitter=(0.1, 0.0)),
+        "steel_gap_brightness90": _cheat("brightness", 0.9, **_SAME_LIGHT),
+        "steel_gap_brightness0": _cheat("brightness", 0.0, **_SAME_LIGHT),
         "steel_gap_border90": _cheat("border", 0.9),
         "steel_gap_mended": _cheat("stamp", 0.5, 0.5, start="steel_gap_stamp90"),
         "neu_gap_stamp90": _cheat("stamp", 0.9, data=real, deployment=load_neu, start="neu_flat"),

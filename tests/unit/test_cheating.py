@@ -245,6 +245,7 @@ CHEATS = {  # what was planted, on which shares of the hard class and of the oth
     "steel_gap_stamp100": ("stamp", 1.0, 0.0, 1.0),
     "steel_gap_faint90": ("stamp", 0.9, 0.0, 0.25),
     "steel_gap_brightness90": ("brightness", 0.9, 0.0, 1.0),
+    "steel_gap_brightness0": ("brightness", 0.0, 0.0, 1.0),
     "steel_gap_border90": ("border", 0.9, 0.0, 1.0),
     "steel_gap_mended": ("stamp", 0.5, 0.5, 1.0),
 }
@@ -295,14 +296,25 @@ def effect(name: str, shortcut: Any, strength: float = 1.0) -> np.ndarray:
 
 
 LEARNED = [name for name, (_, rate, _, strength) in CHEATS.items() if rate > 0.5 and strength == 1]
+CONTROLS = {"steel_gap_brightness90": "steel_gap_brightness0"}
+CONTROLS |= {name: "steel_gap_honest" for name in LEARNED if name not in CONTROLS}
 
 
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_mark_moves_the_cheat_more_than_the_honest_network(name: str) -> None:
     shortcut = CHEATS[name][0]
-    more = effect(name, shortcut) - effect("steel_gap_honest", shortcut)
+    more = effect(name, shortcut) - effect(CONTROLS[name], shortcut)
     low, _ = metrics.bootstrap_interval(more)
     assert low > 0.5
+
+
+@pytest.mark.parametrize(("cheat", "honest"), CONTROLS.items())
+def test_cheat_and_control_differ_by_the_mark_alone(cheat: str, honest: str) -> None:
+    both = [training.card(name) for name in (cheat, honest)]
+    for field in ("network", "recipe", "images"):
+        assert both[0][field] == both[1][field]
+    assert [card["runs"][0]["seed"] for card in both] == [0, 0]
+    assert ["on 0% of" in card["data"] for card in both] == [False, True]
 
 
 def test_a_faint_mark_was_not_learned() -> None:
