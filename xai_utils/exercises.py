@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -127,6 +128,8 @@ def _line(error: Exception, answer: FunctionType) -> int:
 
 
 def _sentence(words: str) -> str:
-    """Hints are written like any message: small, without a full stop."""
+    """Hints are written like any message: small, without a full stop.  A symbol stays as it is."""
     words = words.strip()
-    return words and words[0].upper() + words[1:] + ("" if words.endswith((".", "?", "!")) else ".")
+    if re.match("a |[a-z]{2}", words):
+        words = words[0].upper() + words[1:]
+    return words + ("" if words.endswith((".", "?", "!")) or not words else ".")

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import exercise_rules as rules
+import kernels
 import notebook_rules
 
 NAME = "99_sound"
@@ -267,3 +268,78 @@ def test_fixing_writes_the_stub_and_folds_what_is_to_be_folded(tmp_path: Path) -
     fixed = nbformat.read(path, as_version=4)
     assert rules.problems(fixed, NAME) == []
     assert fixed.cells[STUB].source == STUBS["1"].strip()
+
+
+LIVE = {
+    "1": """
+def total(page):
+    # BEGIN ANSWER
+    return sum(page)
+    # END ANSWER
+
+
+exercises.check("1", check_1, total)""",
+    "2": """
+# BEGIN ANSWER
+best = max(page)
+# END ANSWER
+exercises.check("2", check_2, best)
+print("best:", best)""",
+}
+LIVE_CHECKS = {
+    "1": """
+def check_1(total):
+    found = total(page)
+    assert found != 3, "the last one is missing"
+    assert found == 7, f"the sum is 7, not {found}"
+
+
+exercises.check("1", check_1, total)""",
+    "2": """
+def check_2(best):
+    assert best != 2, "that is the place, not the value"
+    assert best == 4, f"the largest is 4, not {best}"
+
+
+exercises.check("2", check_2, best)""",
+}
+LIVE_WRONG = {
+    "1": [("last one", "return sum(page[:-1])"), ("sum is 7", "page.clear()\nreturn sum(page)")],
+    "2": [("the place", "best = page.index(max(page))"), ("largest is", "best = min(page)")],
+}
+
+
+def live(folder: Path, checks: dict[str, str]) -> tuple[Path, list[str]]:
+    """A notebook that was not executed yet, and the attempts at its exercises."""
+    cells = [new_code_cell("from xai_utils import exercises\n\npage = [1, 2, 4]")]
+    for name, solution in LIVE.items():
+        cells += [
+            new_markdown_cell(f"**{name}** (easy, 10 minutes). Do it."),
+            cell("by hand", "", "exercise"),
+            cell(checks[name], "", "check-answer", "hide-input"),
+            cell(solution, "", "solution", "hide-input"),
+        ]
+    notebook = new_notebook(cells=cells)
+    rules.generate(notebook)
+    nbformat.write(notebook, folder / "99_live.ipynb")
+    return folder / "99_live.ipynb", rules.attempts(notebook, LIVE_WRONG)
+
+
+def test_executed_exercises_keep_what_the_rules_ask(tmp_path: Path) -> None:
+    path, attempts = live(tmp_path, LIVE_CHECKS)
+    run = kernels.execute(path, None, attempts)
+    assert run.failure is None
+    assert rules.problems(run.notebook, NAME) == []
+    assert rules.misjudged(run.notebook, LIVE_WRONG, run.told) == []
+
+
+def test_a_check_that_has_lost_an_assert_is_found_by_execution(tmp_path: Path) -> None:
+    hint = '    assert found != 3, "the last one is missing"\n'
+    right = '    assert found == 7, f"the sum is 7, not {found}"\n'
+    for lost, fault in ((hint, "for 'last one', was told"), (right, "for 'sum is 7', was told")):
+        checks = LIVE_CHECKS | {"1": LIVE_CHECKS["1"].replace(lost, "")}
+        path, attempts = live(tmp_path, checks)
+        run = kernels.execute(path, None, attempts)
+        assert rules.problems(run.notebook, NAME) == []
+        (found,) = rules.misjudged(run.notebook, LIVE_WRONG, run.told)
+        assert fault in found

@@ -40,6 +40,19 @@ def test_a_check_may_have_nothing_to_add() -> None:
     assert exercises.check("2b", lambda answer: None, 3).words == "Exercise 2b: right."
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("a map sums to 1", "A map sums to 1."),
+        ("γ = 0 is LRP-0", "γ = 0 is LRP-0."),
+        ("w (x - mean)", "w (x - mean)."),
+        ("`f` is asked?", "`f` is asked?"),
+    ],
+)
+def test_what_is_said_becomes_a_sentence(said: str, words: str) -> None:
+    assert exercises.check("1", lambda answer: said, 3).words == f"Exercise 1: right. {words}"
+
+
 def test_each_mistake_has_its_hint() -> None:
     assert verdict(lambda page: 5) == (
         "Exercise 1: not yet. One is missing: count the last pixel, too."
