@@ -115,7 +115,7 @@ def _text(talk: Talk, source: str, kind: str) -> None:
     for level, heading, body in sections(source):
         if level:
             talk.enter(level, heading)
-        if heading.lower() in SILENT:
+        if talk.headings.get(2, "").lower() in SILENT:
             continue
         marked = kind in ("slide", "fragment")
         show = set_off(body, heading, title=level == 1) if marked else []

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cards
 import scores_pages
+import teaching
 from citations import named
 from course_data import Course
 
@@ -232,4 +233,7 @@ PARTS: dict[str, Callable[[Course], str]] = {
     "lesson": scores_pages.lesson,
     "scoreboard": scores_pages.scoreboard,
     "saliency_cards": scores_pages.saliency_cards,
+    "weeks": teaching.weeks,
+    "day": teaching.day,
+    "timings": teaching.timings,
 }
