@@ -26,8 +26,10 @@ from course import ROOT, chosen
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 WIDE, HIGH = 1168, 500  # pixels for what is on a slide: its width, and its height under a heading
 MONO = 0.61, 1.35  # width and height of a character over the size of its font
-LARGEST, SMALLEST = 24, 18  # pixels of code and outputs; a longer line is wrapped
+LARGEST, SMALLEST, ALONE = 24, 18, 22  # pixels of code and outputs; a longer line is wrapped
+LITTLE = 5  # so many lines have the slide for themselves, and are ALONE at least
 DENSE = 75  # more words, or more than three parts, get a smaller font
+CROWDED = 600  # a figure of more pixels in height gets the slide for itself
 ENLARGED = 1.7  # no figure is drawn larger than so many times its pixels
 UPRIGHT = 1.26  # a figure that is less than so many times as wide as high stands beside its words
 
@@ -76,7 +78,7 @@ def size(text: str, lines: int, high: int) -> int:
     """The largest size of font at which plain text fits, when so many lines share a height."""
     width = max(map(len, text.splitlines()))
     fits = min((WIDE - 46) / width / MONO[0], high / max(lines, 1) / MONO[1])
-    return max(SMALLEST, min(LARGEST, int(fits)))
+    return max(ALONE if lines <= LITTLE else SMALLEST, min(LARGEST, int(fits)))
 
 
 def picture(mime: str, data: str, alt: str) -> str:
@@ -98,6 +100,8 @@ def drawn(slide: deck.Slide) -> dict[str, Any]:
     plain = [content for kind, content in slide.parts if kind in ("code", "output")]
     lines = sum(text.count("\n") + 1 for text in plain)
     side = _kind(slide) == "side"  # there the figure comes first
+    if not side and any(k == "picture" and dimensions(c[1])[1] > CROWDED for k, c in slide.parts):
+        slide.parts = [part for part in slide.parts if part[0] != "text"]  # the notes have it
     room = HIGH - 60 * (len(slide.parts) - 1)
     parts = []
     for kind, content in sorted(slide.parts, key=lambda part: side and part[0] != "picture"):
