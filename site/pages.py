@@ -199,8 +199,8 @@ def floors() -> dict[str, list[str]]:
     """The modules floor by floor, as the package's docstring lists them, and none left out."""
     import xai_utils
 
-    listed = re.split(r";", (xai_utils.__doc__ or "").partition(":")[2].partition(".\n")[0])
-    groups = [re.findall(r"`(\w+)`", part) for part in listed]
+    listed = (xai_utils.__doc__ or "").partition("\nModules")[2].partition(".\n")[0]
+    groups = [re.findall(r"`(\w+)`", part) for part in listed.split(";")]
     left = [m for m in public_modules() if not any(m in group for group in groups)]
     found = dict(zip(FLOORS, groups, strict=True))
     return found | ({"More": left} if left else {})

@@ -49,6 +49,7 @@ def test_every_notebook_module_and_card_has_its_place(pages: dict[str, web.Page]
     modules = generator.public_modules()
     assert len(modules) > 20
     assert {f"api/{name}.html" for name in modules} <= set(pages)
+    assert list(generator.floors()) == list(generator.FLOORS), "a module stands on no floor"
     listed = [m for group in generator.floors().values() for m in group]
     assert sorted(listed) == modules
     assert {path.stem for path in NETWORK_CARDS} <= set(pages["networks.html"].text.split())
