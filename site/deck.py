@@ -27,6 +27,7 @@ LEAD = re.compile(
 )
 CLAIM = re.compile(r"^(?:\*[^*]+[.?]\*|\*\*[^*]+\?\*\*)(?!\*)")
 BOLD = re.compile(r"\*\*([^*]+)\*\*")
+FIRST = re.compile(r"^\*{0,2}[a-z]")
 ITEM = re.compile(r"^(?:[-*]|\d+\.)\s+")
 END = re.compile(r"(?<!\bal)(?<!\bvs)(?<!\b[A-Z])([.?!][\"”)*]*)\s+(?=[A-Z*$`\"“(])")
 MARK = re.compile(r"^\s*#\s*NBVAL_CHECK_OUTPUT\s*$\n?", re.MULTILINE)
@@ -233,7 +234,7 @@ def _said(paragraphs: list[str], always: bool) -> list[str]:
         if lead and lead[1].startswith(ABSENT):
             continue
         told = sentences(paragraph[lead.end() :] if lead else paragraph)
-        told[0] = told[0][0].upper() + told[0][1:]
+        told[0] = FIRST.sub(lambda match: match[0].upper(), told[0])
         if len(told) > 1 and len(told[0].split()) < FEW:  # "A fog." says too little alone
             told[:2] = [" ".join(told[:2])]
         claim = CLAIM.match(paragraph)

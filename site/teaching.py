@@ -30,7 +30,7 @@ WEEKS = (
     Week("Pixels: the gradient, covering, walking", ("07", "08"), ("09",)),
     Week("Maps of a layer", ("10", "11", "12")),
     Week("Large networks and photographs", ("13", "14"), ("15",)),
-    Week("Are they right?", ("16", "17"), ("18",)),
+    Week("Judging explanations, and a network that cheats", ("16", "17"), ("18",)),
 )
 
 DAY = (  # minutes, what happens, notebooks
@@ -116,7 +116,8 @@ def weeks(course: Course) -> str:
 def lab(number: int) -> str:
     """A graded lab by its number, where there is one."""
     found = sorted(LABS.glob(f"lab{number}_*.ipynb"))
-    return f"`{found[0].stem}`" if found else "-"
+    about = found[0].stem.partition("_")[2].replace("_", " ") if found else "-"
+    return f"{number}: {about}" if found else about
 
 
 def day(course: Course) -> str:
