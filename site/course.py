@@ -174,7 +174,7 @@ def build_site(notebooks: Path, build: Path, *options: str) -> Path:
     """
     with tempfile.TemporaryDirectory(dir=build, prefix=".site-") as folder:
         source, html = Path(folder, "source"), Path(folder, "pages")
-        ignored = shutil.ignore_patterns(".*", "*.failed.ipynb")
+        ignored = shutil.ignore_patterns(".*", "*.failed.ipynb", "labs")  # labs hold solutions
         shutil.copytree(notebooks, source / "notebooks", ignore=ignored)
         pages.write(source, build)
         command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet"]

@@ -65,11 +65,14 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, web.Page]:
     nbformat.write(tiny(), notebooks / "10_tiny.ipynb")
     nbformat.write(following(), notebooks / "11_next.ipynb")
     (notebooks / "12_bad.failed.ipynb").write_text("{}")
+    (notebooks / "labs").mkdir()  # with their solutions, so they stay off the pages
+    nbformat.write(following(), notebooks / "labs" / "lab1_secret.ipynb")
     first = course.build_site(notebooks, build)
     assert first == build / "site" / "index.html"
     assert {p.name for p in build.iterdir()} == {"notebooks", "site"}
     found = web.pages_of(first.parent)
     assert {"index.html", "notebooks/10_tiny.html", "notebooks/11_next.html"} <= set(found)
+    assert not list(first.parent.rglob("*secret*"))
     return found
 
 
