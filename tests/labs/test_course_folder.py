@@ -10,6 +10,9 @@ import pytest
 import labs
 from lab_marks import Course, about
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Object of type"
+)  # nbgrader's own use of its database
 NAMES = [path.stem for path in sorted(labs.LABS.glob("*.ipynb"))]
 
 
