@@ -189,6 +189,7 @@ def configure(c: Any, folder: Path) -> None:
     c.Restore.released = str(folder / "release")
     c.Limits.shutdown_kernel = "immediate"
     c.Limits.startup_timeout = 300
+    c.Limits.iopub_timeout = 20  # what was printed in a loop takes time to arrive
     c.IgnorePattern.enabled = True  # nbgrader takes any warning on stderr for a failed test
     c.IgnorePattern.pattern = r"(?s).*"
     c.Autograde.sanitize_preprocessors = [
