@@ -6,6 +6,8 @@ const PATIENCE = 3000; // milliseconds without an answer until the reader is tol
 
 function add(parent, tag, facts = {}, text = "") {
   const node = document.createElement(tag);
+  // JupyterLab, which has plans of its own for arrows and space, looks for this on what has focus.
+  node.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [name, value] of Object.entries(facts)) node.setAttribute(name, value);
   node.textContent = text;
   parent.append(node);
@@ -184,7 +186,6 @@ function render({ model, el }) {
   const root = add(el, "section", {
     class: "xai-live",
     "aria-label": spec.title,
-    "data-lm-suppress-shortcuts": "true", // JupyterLab leaves our keys alone
   });
   const values = {};
   let number = 0, waiting = false, again = false, started = 0, patience;
