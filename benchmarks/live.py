@@ -45,12 +45,17 @@ def questions(picture: live.Live, total: int, **swept: Any) -> Iterator[dict[str
 
 
 def milliseconds(picture: live.Live, asked: list[tuple[dict[str, Any], list[bytes]]]) -> np.ndarray:
-    """How long each answer takes, the first three (which compile) left out."""
+    """Time of the clock and of the processors for each answer, ``(answers, 2)``.
+
+    The first three, which compile, are left out.  What the processors spend, added up over the
+    cores, does not depend on who else is at work on the machine.
+    """
     taken = []
     for message, buffers in asked:
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         answer, _ = picture.reply(message, buffers)
-        taken.append(1000 * (time.perf_counter() - start))
+        ends = time.perf_counter(), time.process_time()
+        taken.append([1000 * (end - begin) for begin, end in zip(start, ends, strict=True)])
         if "error" in answer:
             raise SystemExit(f"{picture.title}: {answer['error']}")
     return np.array(taken[3:])
