@@ -190,6 +190,15 @@ def test_normalising_keeps_alternative_text_tags_and_order() -> None:
     assert cell.execution_count == 3
 
 
+def test_of_a_live_picture_the_figure_is_kept() -> None:
+    notebook, shown = sound(), sound().cells[FIGURE].outputs[0]
+    shown.data["application/vnd.jupyter.widget-view+json"] = {"model_id": "1f"}
+    notebook.cells[FIGURE].outputs = [shown]
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {}}
+    assert any("not normalised" in fault for fault in rules.problems(notebook, NAME))
+    assert rules.normalise(notebook) == sound()
+
+
 def test_cell_ids_are_unique_and_an_inserted_cell_leaves_the_others_alone() -> None:
     notebook = sound()
     before = [cell.id for cell in notebook.cells]
