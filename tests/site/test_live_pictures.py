@@ -12,7 +12,7 @@ from typing import Any
 import nbformat
 import pytest
 
-import lab
+import in_jupyterlab
 import notebook_rules
 import web
 
@@ -38,9 +38,11 @@ DRAW, WALK, PATCH, BLEND = range(4)
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Path, list[str]]]:
-    with lab.opened(tmp_path_factory.mktemp("lab"), [cell.strip() for cell in CELLS]) as found:
+    with in_jupyterlab.opened(
+        tmp_path_factory.mktemp("lab"), [cell.strip() for cell in CELLS]
+    ) as found:
         tab, path, trouble = found
-        lab.run_all(tab, len(CELLS))
+        in_jupyterlab.run_all(tab, len(CELLS))
         for number in range(4):
             settled(tab, number)
         yield tab, path, trouble
