@@ -5,6 +5,9 @@ In a section "Exercises" each exercise has, in this order: a task in words; a co
 The solution's code up to `exercises.check(...)`, with the lines between `# BEGIN ANSWER` and
 `# END ANSWER` taken out, is the stub; what follows the call may show more, such as a table.
 
+A program to mend is an exercise, too. Its answer begins with comment lines `# WAS: ...`: they are
+the faulty lines, and what the student gets in the answer's place instead of `...`.
+
 Wrong answers, `tests/notebooks/wrong_answers/NN.py`, name for each exercise a distinctive part of
 the hint and the lines that a student may have written instead of the answer:
 `WRONG = {"1": [("part of the hint", "lines"), ...], ...}`.
@@ -29,11 +32,12 @@ UNCHECKED = {
 }
 NO_EXERCISES = {"00"}
 WRONG_ANSWERS = Path(__file__).parent / "notebooks" / "wrong_answers"
-FEWEST, MOST = 2, 4  # exercises in a notebook
+FEWEST, MOST = 2, 4  # exercises in a notebook, not counting programs to mend
 FEWEST_WRONG = 2  # wrong answers to an exercise
 HERE = "...  # your code here"
 BEGIN, END = "# BEGIN ANSWER", "# END ANSWER"
 BLOCK = re.compile(rf"^( *){BEGIN}\n(.*?)^\1{END}\n", re.MULTILINE | re.DOTALL)
+WAS = re.compile(r"^ *# WAS: ?(.*)\n", re.MULTILINE)
 CALL = re.compile(r'^exercises\.check\("(\w+)", (\w+), ([\w, ]+)\)$', re.MULTILINE)
 TASK = re.compile(r"^\*\*(\w+)\*\* \((easy|medium|hard), \d+ minutes\)\. \S", re.MULTILINE)
 ROLES = ("exercise", "check-answer", "solution")
@@ -85,18 +89,26 @@ def asked(solution: str) -> str:
 def stub(solution: str) -> str:
     """The student's cell out of the solution's.
 
-    Inside a function the answer's place is kept by `...`; outside, each name that the check
-    asks for and the answer gives becomes `name = ...`.
+    Of a program to mend it has the faulty lines. Otherwise the answer's place is kept by `...`
+    inside a function; outside, each name that the check asks for and the answer gives becomes
+    `name = ...`.
     """
     answers = _called(NotebookNode(source=solution))[2].split(", ")
 
     def emptied(match: re.Match[str]) -> str:
+        if faulty := WAS.findall(match[2]):
+            return "".join(f"{match[1]}{line}\n" if line else "\n" for line in faulty)
         given = {n.id for n in ast.walk(ast.parse(textwrap.dedent(match[2]))) if _is_target(n)}
         names = [] if match[1] else [name for name in answers if name in given]
         lines = [f"{name} = {HERE}" for name in names] or [HERE]
         return "".join(f"{match[1]}{line}\n" for line in lines)
 
     return BLOCK.sub(emptied, asked(solution)).rstrip()
+
+
+def is_to_mend(exercise: Exercise) -> bool:
+    """Whether the student gets a program with a fault, and not a place to fill."""
+    return bool(WAS.search(exercise.solution.source))
 
 
 def _is_target(node: ast.AST) -> bool:
@@ -136,8 +148,9 @@ def problems(notebook: NotebookNode, name: str) -> list[str]:
 
 
 def _whole(notebook: NotebookNode, found: list[Exercise]) -> Iterator[str]:
-    if not FEWEST <= len(found) <= MOST:
-        yield f"{len(found)} checked exercises; {FEWEST} to {MOST} are wanted"
+    written = [exercise for exercise in found if not is_to_mend(exercise)]
+    if (written or not found) and not FEWEST <= len(written) <= MOST:
+        yield f"{len(written)} checked exercises; {FEWEST} to {MOST} are wanted"
     cells = sum(role(cell) in ROLES for cell in notebook.cells)
     if cells != 3 * len(found):
         yield (
@@ -175,9 +188,12 @@ def _faults(exercise: Exercise) -> Iterator[str]:
         shown = not cell.metadata.get("jupyter", {}).get("source_hidden")
         if shown or "hide-input" not in cell.metadata.get("tags", []):
             yield f"its {role(cell)} cell is not folded: tag it `hide-input`, then `--fix`"
-    for cell, wanted in ((exercise.check, "not yet. The stub is"), (exercise.solution, "right.")):
+    first = "not yet." if is_to_mend(exercise) else "not yet. The stub is"
+    for cell, wanted in ((exercise.check, first), (exercise.solution, "right.")):
         if f"Exercise {exercise.name}: {wanted}" not in said(cell):
             yield f"its {role(cell)} cell does not say {wanted!r}, but {said(cell)[:90]!r}"
+    if is_to_mend(exercise) and re.search("The stub is|Your code raises", said(exercise.check)):
+        yield f"its program does not run, and a program to mend must: {said(exercise.check)[:90]!r}"
 
 
 def said(cell: NotebookNode) -> str:
@@ -212,6 +228,8 @@ def misjudged(notebook: NotebookNode, wrong: WrongAnswers, told: Sequence[str]) 
     faults, verdicts = [], iter(told)
     for exercise in exercises(notebook):
         hints = [hint for hint, _ in wrong.get(exercise.name, [])]
+        as_it_was = [hint for hint in hints if hint in said(exercise.check)]
+        faults += [f"exercise {exercise.name} says {h!r} before it is answered" for h in as_it_was]
         for hint in hints:
             words = next(verdicts, "")
             heard = [h for h in hints if h.lower() in words.lower()]

@@ -270,6 +270,65 @@ def test_fixing_writes_the_stub_and_folds_what_is_to_be_folded(tmp_path: Path) -
     assert fixed.cells[STUB].source == STUBS["1"].strip()
 
 
+MENDED = """
+def total(page):
+    found = 0
+    # BEGIN ANSWER
+    # WAS: for value in page[:-1]:
+    # WAS:     found += value
+    for value in page:
+        found += value
+    # END ANSWER
+    return found
+
+
+exercises.check("1", check_1, total)"""
+
+
+def to_mend() -> NotebookNode:
+    """A notebook with one program to mend and no fault of its own."""
+    notebook = sound()
+    del notebook.cells[5:]
+    notebook.cells[SOLUTION].source = MENDED.strip()
+    notebook.cells[CHECK].outputs[0].text = "Exercise 1: not yet. The last pixel is missing.\n"
+    rules.generate(notebook)
+    return notebook
+
+
+def test_a_program_to_mend_is_given_as_it_was() -> None:
+    notebook = to_mend()
+    assert notebook.cells[STUB].source == (
+        "def total(page):\n    found = 0\n    for value in page[:-1]:\n        found += value\n"
+        "    return found"
+    )
+    assert rules.problems(notebook, NAME) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (replaced(SOLUTION, "# WAS: for value in page[:-1]", "# WAS: for value in []"), "the stub"),
+        (printed(CHECK, "Exercise 1: right.\n"), "does not say 'not yet.'"),
+        (printed(CHECK, "Exercise 1: not yet. The stub is still there.\n"), "does not run"),
+        (printed(CHECK, "Exercise 1: not yet. Your code raises TypeError.\n"), "does not run"),
+    ],
+)
+def test_a_program_to_mend_that_is_no_exercise(
+    spoil: Callable[[NotebookNode], None], sentence: str
+) -> None:
+    notebook = to_mend()
+    spoil(notebook)
+    (fault,) = rules.problems(notebook, NAME)
+    assert sentence in fault
+
+
+def test_the_fault_has_a_hint_of_its_own() -> None:
+    wrong = {"1": [("last pixel", "return 0"), ("twice", "return 2 * sum(page)")]}
+    told = [f"Exercise 1: not yet. See {hint}." for hint, _ in wrong["1"]]
+    (fault,) = rules.misjudged(to_mend(), wrong, told)
+    assert fault == "exercise 1 says 'last pixel' before it is answered"
+
+
 LIVE = {
     "1": """
 def total(page):
