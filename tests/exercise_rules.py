@@ -228,7 +228,8 @@ def misjudged(notebook: NotebookNode, wrong: WrongAnswers, told: Sequence[str]) 
     faults, verdicts = [], iter(told)
     for exercise in exercises(notebook):
         hints = [hint for hint, _ in wrong.get(exercise.name, [])]
-        as_it_was = [hint for hint in hints if hint in said(exercise.check)]
+        told_now = said(exercise.check).lower()
+        as_it_was = [hint for hint in hints if hint.lower() in told_now]
         faults += [f"exercise {exercise.name} says {h!r} before it is answered" for h in as_it_was]
         for hint in hints:
             words = next(verdicts, "")
