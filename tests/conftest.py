@@ -16,6 +16,7 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the cores are shar
     os.environ.update(threads(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plug-in that hands the groups out looks for them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep a file's tests on one worker, which has its fixtures; of notebooks, each one's tests."""
     for item in items:
