@@ -95,7 +95,7 @@ def opened(folder: Path, cells: Sequence[str]) -> Iterator[tuple[Any, Path, list
         options = ["--no-sandbox", "--disable-dev-shm-usage"]
         chrome = play.chromium.launch(executable_path=program, args=options)
         tab = chrome.new_page(viewport={"width": 1280, "height": 1600}, color_scheme="light")
-        tab.set_default_timeout(120_000)
+        tab.set_default_timeout(240_000)
         tab.on("pageerror", lambda error: trouble.append(str(error)))
         host = urlsplit(root).netloc
 
