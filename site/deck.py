@@ -200,7 +200,8 @@ def _block(paragraph: str, whole: bool) -> list[tuple[str, Any]]:
     if rows[0].startswith("|"):
         return [("table", paragraph)] if len(rows) <= ROWS + 2 else []
     if ITEM.match(rows[0]):
-        items = [row if whole else sentences(row)[0] for row in rows if ITEM.match(row)]
+        marks = [(row, found.end()) for row in rows if (found := ITEM.match(row))]
+        items = [row if whole else row[:end] + sentences(row[end:])[0] for row, end in marks]
         return [("list", "\n".join(items))] if len(items) <= ITEMS else []
     return []
 

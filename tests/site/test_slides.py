@@ -75,6 +75,12 @@ def test_a_formula_comes_with_the_sentence_that_leads_to_it() -> None:
     assert shown(slide) == [("text", "It is the mean:"), ("formula", "$$\na = b.\n$$")]
 
 
+def test_of_a_list_each_items_first_sentence_is_shown() -> None:
+    cell = text("# A\n\n## How\n\nLong. Two ways:\n\n1. **This.** By hand.\n2. That. No.", "slide")
+    *_, slide = deck.slides([cell])
+    assert shown(slide) == [("text", "Two ways:"), ("list", "1. **This.**\n2. That.")]
+
+
 def test_questions_are_shown_and_answers_are_the_speakers() -> None:
     cell = text(
         "## Questions\n\n1. Why? Say it.\n2. When?\n\n<details><summary>Answers</summary>\n\n"
