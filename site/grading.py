@@ -66,6 +66,8 @@ def rebuilt(released: NotebookNode, submitted: NotebookNode) -> NotebookNode:
         cell = copy.deepcopy(original)
         if name in theirs and cell.metadata.nbgrader.solution:
             cell.source = theirs[name].source
+            if cell.cell_type == "markdown" and "attachments" in theirs[name]:  # pasted pictures
+                cell.attachments = theirs[name].attachments
         result.cells += [cell, *own[name]]
     return result
 
