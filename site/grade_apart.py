@@ -22,12 +22,15 @@ import labs
 NAMESPACES = ["unshare", "--user", "--map-root-user", "--mount", "--net", "--pid", "--fork"]
 # $1: the folder that stays writable; $2: the one that vanishes; then the command.
 INSIDE = """
+refuse() { echo "$1 cannot be closed to submissions" >&2; exit 1; }
 ip link set lo up  # the kernel talks to nbgrader over it
 mount --bind "$1" "$1"
 while read -r _ place _; do
-    case "$place" in "$1" | /proc* | /sys* | /dev*) ;; *) mount -o remount,bind,ro "$place" ;; esac
+    place=$(printf %b "$place")  # a space is written as an octal number
+    case "$place" in "$1" | /proc* | /sys* | /dev*) continue ;; esac
+    mount -o remount,bind,ro "$place" || refuse "$place"
 done < /proc/self/mounts
-mount -t tmpfs none "$2" || exit 1
+mount -t tmpfs none "$2" || refuse "$2"
 cd "$1/course" && shift 2 && exec "$@"
 """
 
