@@ -30,6 +30,7 @@ FLOORS = [
     {"scores", "_engine", "_graph", "_stand_ins"},
     {
         *("gradients", "_paths", "backprop", "_relevance", "_reverse", "_rules", "_rescale"),
+        "_rule_settings",
         *("cam", "_cam_layers", "_cam_maps", "_cam_runs"),
         *("perturbation", "_black_box", "_incremental", "_boxes", "_occluders", "prototypes"),
         *("optimization", "_regularisers", "_units"),
