@@ -18,7 +18,7 @@ import nbformat
 
 import web
 
-START = 120  # seconds until the server must have answered
+START = 300  # seconds until the server must have answered
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     # Cells that are scrolled away stay in the page.
