@@ -24,10 +24,6 @@ WRONG = {
             + "return metrics.rank_correlation(*(cells(m)[None] for m in maps))[0]",
         ),
         (
-            "keep the signs of the maps",
-            TWO_MAPS + "return metrics.rank_correlation(*(abs(cells(m))[None] for m in maps))[0]",
-        ),
-        (
             "one number for each method",
             TWO_MAPS + "return metrics.rank_correlation(*(cells(m)[None] for m in maps))",
         ),
