@@ -7,8 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course site serve slides mirror figures lab labs test bench train scoreboard lint store \
-	lock clean
+.PHONY: help course site serve slides mirror figures lab labs test bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile

@@ -17,7 +17,6 @@ import math
 import multiprocessing
 import os
 import signal
-import time
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -142,9 +141,6 @@ def draw(
                 made += files
                 for line in remarks:
                     say(line)
-        except concurrent.futures.process.BrokenProcessPool:
-            time.sleep(1)  # Ctrl-C reaches one process after the other, this one maybe last
-            raise
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

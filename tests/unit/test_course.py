@@ -214,6 +214,11 @@ def test_a_notebook_alone_has_all_cores(tmp_path: Path) -> None:
     assert f"data: {os.cpu_count()}\n" in done.stdout
 
 
+def heeds_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and so would all that is started here."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_the_kernels_and_what_was_built_stays(tmp_path: Path) -> None:
     sleep = "import os; open('pid', 'w').write(str(os.getpid())); import time; time.sleep(500)"
     store(tmp_path / "notebooks" / "00_sleeps.ipynb", sleep)
@@ -222,7 +227,9 @@ def test_ctrl_c_ends_the_kernels_and_what_was_built_stays(tmp_path: Path) -> Non
     places = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
     command = [sys.executable, str(SCRIPT), *places, "--no-site", "--at-once", "1"]
     pid = tmp_path / "notebooks" / "pid"
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_ctrl_c
+    ) as process:
         while not (pid.exists() and pid.read_text()):
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)

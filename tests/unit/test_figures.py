@@ -245,6 +245,8 @@ def test_ctrl_c_ends_every_process_without_a_traceback(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What a shell starts in the background ignores Ctrl-C, and so would all that starts here.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while not (pid.exists() and pid.read_text()):
             assert process.poll() is None
