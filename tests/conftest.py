@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,23 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the cores are shar
     os.environ.update(threads(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plug-in that hands the groups out looks for them
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, which has its fixtures; of notebooks, each one's tests."""
-    for item in items:
-        notebook = getattr(item, "callspec", None) and item.callspec.params.get("notebook")
-        item.add_marker(pytest.mark.xdist_group(str(notebook or item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file's tests on one worker, which has its fixtures; of notebooks and labs, each one's.
+
+    By the marker `xdist_group` this cannot be said: pytest 9.2 does not see what xdist 3.8 makes
+    of it.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFixture(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            several = file.startswith(("tests/notebooks/", "tests/labs/"))
+            one = re.search(r"\[((?:\d\d|lab\d)_\w+)", test) if several else None
+            return one[1] if one else file
+
+    return ByFixture(config, log)
 
 
 @pytest.fixture
