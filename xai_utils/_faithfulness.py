@@ -8,7 +8,7 @@ with black holes is one that the network has never seen.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -107,22 +107,14 @@ def removal_curve(
     maps = _of_images(heat, x)
     shares = _shares(steps)
     counts = np.rint(shares * maps[0].size).astype(int)
-    filling = filler(fill, x, noise, seed)
     among_equals = np.random.default_rng(seed).permutation(maps[0].size)
 
     @functools.lru_cache(maxsize=1)  # rows come image by image
-    def ranks(n: int) -> NDArray[np.intp]:
+    def gone_first(n: int) -> NDArray[np.intp]:
         return _ranks(maps[n] if least_first else -maps[n], among_equals)
 
-    def changed(row: NDArray[np.intp]) -> tuple[Images, NDArray[np.int32]]:
-        n, k = np.divmod(row, len(counts))
-        copies = x[n]
-        for copy, i, j in zip(copies, n, k, strict=True):
-            first = ranks(int(i)) < counts[j]
-            gone = ~first if insert else first
-            copy[gone] = filling(int(i), int(j), gone)[gone]
-        return copies, classes[n]
-
+    filling = filler(fill, x, noise, seed)
+    changed = functools.partial(_changed, x, classes, counts, gone_first, filling, insert)
     size = scores.default_batch(x.shape[1:]) if batch_size is None else batch_size
     batches = scores.in_batches(
         scores.compiled(model, ("score and choice", score), functools.partial(_answer, score)),
@@ -234,6 +226,25 @@ def road(
         least_first=least_first,
         **options,
     )
+
+
+def _changed(
+    x: Images,
+    classes: NDArray[np.int32],
+    counts: NDArray[np.int_],
+    gone_first: Callable[[int], NDArray[np.intp]],
+    filling: Callable[[int, int, NDArray[np.bool_]], Images],
+    insert: bool,
+    row: NDArray[np.intp],
+) -> tuple[Images, NDArray[np.int32]]:
+    """Copies of the images in which the first ``counts[k]`` pixels are gone, or are there only."""
+    n, k = np.divmod(row, len(counts))
+    copies = x[n]
+    for copy, i, j in zip(copies, n, k, strict=True):
+        first = gone_first(int(i)) < counts[j]
+        gone = ~first if insert else first
+        copy[gone] = filling(int(i), int(j), gone)[gone]
+    return copies, classes[n]
 
 
 # --- what goes in --------------------------------------------------------------------------------

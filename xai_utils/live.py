@@ -2,9 +2,9 @@
 
 Each function returns a `Live`: controls and maps that follow them in JupyterLab, and a figure with
 alternative text wherever no reader sits at a kernel (on the site, on a host that shows notebooks).
-What is computed stands in `_live_steps` as plain functions.  A drawn digit with its three maps is
-to be answered within 300 ms on two cores; `benchmarks/live.py` measures it: 42 ms of processor time
-an answer, the cores added up (patch 18, blend 28, path 2).
+What is computed stands in `_live_steps` as plain functions, how it is shown in `_live_views`.  A
+drawn digit with its three maps is to be answered within 300 ms on two cores; `benchmarks/live.py`
+measures it: 42 ms of processor time an answer, the cores added up (patch 18, blend 28, path 2).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import _live_views as views
 from . import cam, scores
-from ._live_frame import Bars, Control, Frame
+from ._live_frame import Control, Frame
 from ._live_steps import (
     blend,
     centred,
@@ -27,7 +28,6 @@ from ._live_steps import (
     one_image,
 )
 from ._live_widget import Ink, Live
-from .plots import Panel
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +45,6 @@ __all__ = [
     "walk_the_path",
 ]
 
-EVIDENCE = "evidence (logit)"
 PREDICTED = "the predicted class"
 
 
@@ -90,24 +89,7 @@ def draw_a_digit(
         seen = centred(ink) if values["centred"] else ink
         target = None if values["target"] == PREDICTED else names.index(values["target"])
         found = explain_drawing(model, seen, target, patch=patch, stride=stride, steps=steps)
-        best = int(found.probabilities.argmax())
-        why = f"why {names[found.target]}?"
-        maps = (
-            (found.saliency, f"saliency: {why}", "logit per unit of ink"),
-            (found.integrated, f"integrated gradients\nsum {found.integrated.sum():.2f}", EVIDENCE),
-            (found.occlusion, f"occlusion, patch {patch}", EVIDENCE),
-        )
-        read = f"Read as {names[best]} with {found.probabilities[best]:.1%}."
-        return Frame(
-            panels=[
-                Panel(image=seen, title="what the network sees"),
-                *(Panel(heat=h, signed=True, title=t, label=name) for h, t, name in maps),
-            ],
-            bars=Bars(names=names, values=found.probabilities.tolist(), label="probability"),
-            words=f"{read} Residual of the integrated gradients: {found.residual:+.3f} logits."
-            if seen.any()
-            else f"An empty page. {read}",
-        )
+        return views.drawing(seen, found, names, patch)
 
     controls = [
         Control(
@@ -158,20 +140,7 @@ def move_a_patch(
     def answer(values: dict[str, Any], ink: Ink | None) -> Frame:
         place = int(values["row"]), int(values["column"])
         found = cover(model, x, *place, int(values["side"]), grey)
-        own, now = int(found.before.argmax()), int(found.logits.argmax())
-        change = found.logits[own] - found.before[own]
-        return Frame(
-            panels=[Panel(image=found.image.clip(0, 1), title="the picture under the patch")],
-            bars=Bars(
-                names=names,
-                values=found.logits.tolist(),
-                before=found.before.tolist(),
-                label="logit (mark: without patch)",
-            ),
-            words=f"Patch at row {place[0]}, column {place[1]}: the logit of {names[own]} changes "
-            f"by {change:+.2f}. "
-            + (f"Still read as {names[own]}." if own == now else f"Now read as {names[now]}."),
-        )
+        return views.covered(found, place, names)
 
     sliders = (("row", row, 0, height - 1), ("column", column, 0, width - 1))
     controls = [
@@ -213,30 +182,9 @@ def walk_the_path(
     """
     names = class_labels(model, class_names)
     way = integrate_along(model, image, baseline, target, steps=steps)
-    slopes, sums = way.gradients.sum(axis=-1), way.sums.sum(axis=-1)
-    limits = [float(np.abs(maps).max()) or None for maps in (slopes, sums)]
 
     def answer(values: dict[str, Any], ink: Ink | None) -> Frame:
-        k = int(values["step"]) - 1
-        here = f"α = {way.alpha[k]:.2f}"
-        return Frame(
-            panels=[
-                Panel(image=way.images[k].clip(0, 1), title=f"the image at {here}"),
-                Panel(
-                    heat=slopes[k],
-                    signed=True,
-                    limit=limits[0],
-                    title="its gradient",
-                    label="logit per unit of ink",
-                ),
-                Panel(
-                    heat=sums[k], signed=True, limit=limits[1], title="sum so far", label=EVIDENCE
-                ),
-            ],
-            words=f"Step {k + 1} of {steps}: shares of {sums[k].sum():.2f} logits are handed out, "
-            f"the logit of {names[way.target]} has risen by {way.rises[k]:.2f}; "
-            f"residual {way.residuals[k]:+.3f}.",
-        )
+        return views.step(way, int(values["step"]) - 1, names)
 
     slider = Control(
         name="step", label="step", kind="slider", value=-(-steps // 2), low=1, high=steps
@@ -275,31 +223,8 @@ def blend_classes(
 
     def answer(values: dict[str, Any], ink: Ink | None) -> Frame:
         pair = names.index(values["a"]), names.index(values["b"])
-        t = float(values["t"])
         maps, alike = blend(model, x, pair, method)
-        three = np.stack([maps[0], (1 - t) * maps[0] + t * maps[1], maps[1]])
-        limit = float(np.quantile(np.abs(maps), 0.99)) or None  # a few cells lie beyond
-        a, b = (names[k] for k in pair)
-        titles = (
-            f"{a}\nlogit {logits[pair[0]]:.1f}",
-            f"{1 - t:.0%} {a},\n{t:.0%} {b}",
-            f"{b}\nlogit {logits[pair[1]]:.1f}",
-        )
-        return Frame(
-            panels=[
-                Panel(
-                    image=x,
-                    heat=heat,
-                    signed=bool((maps < 0).any()),
-                    limit=limit,
-                    alpha=0.8,
-                    title=title,
-                    label="evidence",
-                )
-                for heat, title in zip(cam.resize_heatmap(three, x.shape[:2]), titles, strict=True)
-            ],
-            words=f"Correlation of the two maps: {alike:+.2f}.",
-        )
+        return views.blended(x, maps, alike, float(values["t"]), pair, logits, names)
 
     controls = [
         Control(name="a", label="class a", kind="choice", value=names[first[0]], options=names),

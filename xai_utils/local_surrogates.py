@@ -140,34 +140,29 @@ def lime_table(
     _check_row(row, background)
     if around not in ("row", "background"):
         raise ValueError(f"around must be 'row' or 'background', not {around!r}")
-    columns, train = list(background.columns), background.to_numpy(np.float64)
     for name in categorical:
         check_column(background, name, "categorical")
+    columns, train = list(background.columns), background.to_numpy(np.float64)
 
     def ask(z: Any) -> Floats:
         return f(pd.DataFrame(z, columns=background.columns))
 
+    width = 0.75 * math.sqrt(len(columns)) if kernel_width is None else kernel_width
     options: dict[str, Any] = {
         "categorical_features": [columns.index(name) for name in categorical],
         "discretize_continuous": discretise,
         "sample_around_instance": around == "row",
-        "kernel_width": _width(
-            0.75 * math.sqrt(len(columns)) if kernel_width is None else kernel_width
-        ),
+        "kernel_width": _width(width),
     }
     x = row.to_numpy(np.float64)[0]
     runs = [
         fit_row(ask, x, train, check_count("samples", samples), seed + k, options)
         for k in range(check_count("seeds", seeds))
     ]
-    mean, spread = _over_seeds([weights for weights, _, _ in runs])
+    weights, fits, predictions = zip(*runs, strict=True)
     index = pd.Index(columns, name="feature")
-    return TableLime(
-        pd.Series(mean, index),
-        pd.Series(spread, index),
-        float(np.mean([r2 for _, r2, _ in runs])),
-        float(np.mean([prediction for _, _, prediction in runs])),
-    )
+    mean, spread = (pd.Series(values, index) for values in _over_seeds(weights))
+    return TableLime(mean, spread, float(np.mean(fits)), float(np.mean(predictions)))
 
 
 # --- images --------------------------------------------------------------------------------------
@@ -300,7 +295,7 @@ def _numbered(segments: NDArray[Any], size: Sequence[int]) -> NDArray[np.intp]:
 # --- both ----------------------------------------------------------------------------------------
 
 
-def _over_seeds(runs: list[Floats]) -> tuple[Floats, Floats]:
+def _over_seeds(runs: Sequence[Floats]) -> tuple[Floats, Floats]:
     every = np.stack(runs)
     alone = np.full(every.shape[1], np.nan)
     return every.mean(axis=0), every.std(axis=0, ddof=1) if len(every) > 1 else alone
