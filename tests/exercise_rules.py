@@ -25,8 +25,6 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-# Notebooks whose exercises are still without a check.  This set shrinks to nothing.
-UNCHECKED = {"13", "14"}
 NO_EXERCISES = {"00"}
 WRONG_ANSWERS = Path(__file__).parent / "notebooks" / "wrong_answers"
 FEWEST, MOST = 2, 4  # exercises in a notebook, not counting programs to mend
@@ -134,10 +132,9 @@ def wrong_answers(name: str, folder: Path = WRONG_ANSWERS) -> WrongAnswers:
 
 def problems(notebook: NotebookNode, name: str) -> list[str]:
     """What is wrong with a notebook's exercises, one sentence per fault."""
-    number, found = name[:2], exercises(notebook)
-    if number in UNCHECKED | NO_EXERCISES:
-        late = [f"{name} has checked exercises now: take it out of UNCHECKED"]
-        return late if found and number in UNCHECKED else []
+    if name[:2] in NO_EXERCISES:
+        return []
+    found = exercises(notebook)
     faults = [*_whole(notebook, found)]
     for exercise in found:
         faults += [f"exercise {exercise.name}: {fault}" for fault in _faults(exercise)]

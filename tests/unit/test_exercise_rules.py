@@ -197,13 +197,6 @@ def test_without_checked_exercises_a_notebook_is_refused() -> None:
     assert rules.problems(new_notebook(cells=[]), "00_start_here") == []
 
 
-@pytest.mark.parametrize("number", sorted(rules.UNCHECKED))
-def test_the_list_of_what_is_left_can_only_shrink(number: str) -> None:
-    assert rules.problems(new_notebook(cells=[]), f"{number}_late") == []
-    found = rules.problems(sound(), f"{number}_late")
-    assert found == [f"{number}_late has checked exercises now: take it out of UNCHECKED"]
-
-
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
