@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._engine import check_images, prepare
+from ._engine import check_images, check_target, prepare
 from ._frames import Floats, check_rows, predictor
 from ._graph import trace
 from ._quiet import import_tensorflow, quiet_stderr
@@ -110,7 +110,12 @@ def _by_rank(explainer: Any, rows: pd.DataFrame, background: pd.DataFrame) -> Fl
 
 
 def deep_shap(
-    model: keras.Model, images: ArrayLike, background: ArrayLike, *, score: Score = "logit"
+    model: keras.Model,
+    images: ArrayLike,
+    background: ArrayLike,
+    *,
+    classes: Sequence[int] | None = None,
+    score: Score = "logit",
 ) -> Shares:
     """Shares of every pixel in every class's score, by the rescale rule averaged over a background.
 
@@ -124,14 +129,15 @@ def deep_shap(
         images: ``(N, H, W, C)`` in the model's scale.
         background: ``(M, H, W, C)`` images that stand for "unknown".  The work is N x M x classes;
             the sampling error falls as 1 / sqrt(M).
+        classes: the shares of these classes only, in this order; None for all.
         score: the logit, or the probability.
 
     Returns:
         `Shares` of values ``(N, H, W, C, classes)``, base ``(classes,)``, and the residual.
 
     Raises:
-        ValueError: wrong images or score, NaN, shares that do not sum up, as where the network has
-            a layer that ``shap`` cannot follow.
+        ValueError: wrong images, classes or score, NaN, shares that do not sum up, as where the
+            network has a layer that ``shap`` cannot follow.
 
     Source: Lundberg & Lee 2017, section 4.2; Shrikumar et al. 2017, eq. 6; package shap.
     """
@@ -146,6 +152,12 @@ def deep_shap(
     outputs = trace(twin, inputs).logits
     if score == "probability":
         outputs = keras.layers.Softmax()(outputs)
+    if classes is not None:
+        asked = check_target(list(classes), len(classes), outputs.shape[-1])
+        chosen = np.eye(outputs.shape[-1], dtype=np.float32)[:, asked]
+        pick = keras.layers.Dense(len(asked), use_bias=False, name="asked_classes")
+        outputs = pick(outputs)  # a layer, since shap explains what the last one gives
+        pick.set_weights([chosen])
     explained = keras.Model(inputs, outputs)
     with _quiet_shap() as shap:
         explainer = shap.DeepExplainer(explained, background)

@@ -207,6 +207,15 @@ def test_deep_is_quiet_and_leaves_the_model_alone(
     assert capfd.readouterr() == ("", "") and not list(recwarn)
 
 
+def test_deep_of_some_classes_is_a_part_of_all(flat: Any, images: np.ndarray) -> None:
+    whole = deep_shap(flat, images[:2], images[2:])
+    some = deep_shap(flat, images[:2], images[2:], classes=[2, 0])
+    np.testing.assert_allclose(some.values, whole.values[..., [2, 0]], atol=1e-7)
+    np.testing.assert_allclose(some.base, whole.base[[2, 0]], atol=1e-7)
+    with pytest.raises(ValueError, match=r"\[3\] out of range: the model has 3"):
+        deep_shap(flat, images[:1], images, classes=[3])
+
+
 def test_deep_scores(flat: Any, images: np.ndarray) -> None:
     shares = deep_shap(flat, images[:1], images[1:], score="probability")
     p = flat.predict(images, verbose=0)

@@ -23,7 +23,7 @@ WRONG = {
         ("do you go up", WALK.replace("image + length", "image - length").replace("1000", "20")
          + "return image, steps"),
         ("the gradient's sign", WALK.replace("g / np.sqrt((g**2).mean())", "np.sign(g)")),
-        ("ask the network after each", WALK.replace("if scores", "if steps > 60 and scores")),
+        ("ask the network after each", WALK.replace("if scores", "if steps % 50 == 0 and scores")),
     ],
     "2": [
         (
