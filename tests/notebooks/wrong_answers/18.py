@@ -10,6 +10,14 @@ EXAM_BILINEAR = """
     large = cv2.resize(heat, (200, 200), interpolation=cv2.INTER_LINEAR)
     maps.append(large / max(large.max(), 1e-30))
 """
+EXAM_COVERED = """
+    large = cv2.resize(heat, (200, 200), interpolation=cv2.INTER_LINEAR)
+    maps.append((large - large.min()) / (np.ptp(large) + 1e-30))
+"""
+EXAM_INVENTED = """
+    large = cv2.resize(heat, (200, 200), interpolation=cv2.INTER_CUBIC)
+    maps.append(large / max(large.max(), 1e-30))
+"""
 EXAM_CUBIC = """
     large = cv2.resize(heat, (200, 200), interpolation=cv2.INTER_CUBIC)
     maps.append((large - large.min()) / (np.ptp(large) + 1e-30))
@@ -20,6 +28,10 @@ WRONG = {
         ("JET backwards", "return cv2.applyColorMap(255 - levels, colour_map)"),
         ("stands on its head", "return cv2.applyColorMap(levels, colour_map)[::-1, :, ::-1]"),
         ("another shape", "return cv2.applyColorMap(levels, colour_map)[..., 0]"),
+        (
+            "`colour_map` is not used",
+            "return cv2.applyColorMap(levels, cv2.COLORMAP_JET)[..., ::-1]",
+        ),
     ],
     "2": [
         ("the sign is lost too early", "return np.maximum((np.abs(alpha) * A).sum(axis=-1), 0)"),
@@ -145,6 +157,7 @@ WRONG = {
             "up to a factor",
             "alpha = gradient.max(axis=(0, 1)) * np.arange(A.shape[-1])",
         ),
+        ("that is HiResCAM", "alpha = gradient"),
     ],
     "12": [
         (
@@ -234,6 +247,14 @@ WRONG = {
             "would be praised",
             "return bool(np.nanmax(np.abs(base + values.sum(axis=1) - outputs)) < 1e-6)",
         ),
+        (
+            "0.001 too much in one row passes",
+            "return bool(np.max(np.abs(base + values.sum(axis=1) - outputs)) < 0.0999)",
+        ),
+        (
+            "has an `rtol` of its own",
+            "return bool(np.allclose(base + values.sum(axis=1), outputs, atol=1e-6))",
+        ),
     ],
     "16": [
         (
@@ -247,6 +268,11 @@ WRONG = {
         (
             "2 of 3 questions answered: where nothing is active",
             EXAM_HEAD + EXAM_CUBIC,
+        ),
+        ("2 of 3 questions answered: a map goes down to -0", EXAM_HEAD + EXAM_INVENTED),
+        (
+            "2 of 3 questions answered: on a plate where every cell speaks",
+            EXAM_HEAD + EXAM_COVERED,
         ),
         (
             "1 of 3 questions answered: where nothing is active",
