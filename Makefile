@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help course site serve slides mirror figures lab labs test bench train scoreboard lint store lock clean
+.PHONY: help setup course site serve slides mirror figures lab labs test bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ help: ## list the targets
 		echo 'No Python 3.11, 3.12 or 3.13 found (python3 is: '"$$(python3 --version 2>&1)"').'; \
 		echo 'Install one of them, then: make PYTHON=/path/to/python3.13 course'; exit 1; fi
 	@'$(PYTHON)' site/environment.py
+
+setup: .venv/.installed ## install into .venv, and nothing else (nearly 4 GB, some minutes once)
+	@echo 'Set up. To use it in this terminal: source .venv/bin/activate'
 
 course: .venv/.installed ## execute all notebooks on the best data at hand, build the site
 	@$(RUN) site/course.py

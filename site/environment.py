@@ -79,7 +79,7 @@ def install(python: Path) -> None:
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     run(
         [*pip, "--require-hashes", "-r", "requirements.lock"],
-        "Installing into .venv (some minutes; about 3 GB)",
+        "Installing into .venv (some minutes; nearly 4 GB)",
     )
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], "Installing the course")
 

@@ -97,6 +97,17 @@ def test_an_installed_environment_is_used_as_it_is(tmp_path: Path) -> None:
     assert done.stdout == "ran site/course.py\n", done.stdout + done.stderr
 
 
+def test_setting_up_installs_and_executes_nothing(tmp_path: Path) -> None:
+    python = tmp_path / "with spaces" / "bin" / "python3"
+    stub(python, 'case "$1" in -c) exit 0;; *) echo "installs by $1";; esac')
+    stub(tmp_path / ".venv" / "bin" / "python", 'echo "ran $*"')
+    done = make(tmp_path, "setup", f"PYTHON={python}")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "installs by site/environment.py"
+    assert lines[1:] == ["Set up. To use it in this terminal: source .venv/bin/activate"]
+
+
 def test_the_stamp_is_older_than_a_changed_lock(tmp_path: Path) -> None:
     lock, stamp = tmp_path / "requirements.lock", tmp_path / ".installed"
     lock.touch()
