@@ -58,12 +58,26 @@ def find(what: str, files: Sequence[str], *, download: bool) -> tuple[str, Locat
 def class_names() -> tuple[str, ...]:
     """The names of the 1,000 ImageNet classes, or their numbers, which is then said."""
     try:
-        path = find("the names of the ImageNet classes", [Path(INDEX).name], download=True)[1].path
+        return read_names()
     except storage.Unavailable as missing:
         missing.instead("the classes' numbers")
         return tuple(f"class {k}" for k in range(1000))
+
+
+def read_names() -> tuple[str, ...]:
+    """The names of the 1,000 ImageNet classes.
+
+    Raises:
+        storage.Unavailable, storage.DamagedFile: see `find`.
+    """
+    path = find("names of the ImageNet classes", [Path(INDEX).name], download=True)[1].path
     index = json.loads(path.read_text(encoding="utf-8"))
     return tuple(index[str(k)][1].replace("_", " ") for k in range(len(index)))
+
+
+def names_remedy() -> str:
+    """What file holds the names of the ImageNet classes, and where it goes."""
+    return _remedy([storage.load_registry()[INDEX]])
 
 
 def keras_folder() -> Path:
@@ -123,11 +137,25 @@ def _keras_cache(entry: Entry, tried: list[str]) -> Located | None:
 
 def _remedy(entries: Sequence[Entry]) -> str:
     """What is missing, how large it is, from where it comes and where it goes."""
-    lines = [
-        f"{entry.name} ({entry.bytes / 1e6:.1f} MB; {entry.urls[0] if entry.urls else entry.what})"
-        for entry in entries
-    ]
+    needed = " or ".join(map(_described, entries))
+    names = storage.load_registry().get(INDEX)
+    # Whoever carries the weights here by hand would come back for the names.
+    if names is not None and names not in entries and not _at_hand(names):
+        needed += f"; and for the names of the classes {_described(names)}"
     return (
-        f"Needed is {' or '.join(lines)}. Save it under {storage.cache_folder()}, or in a folder "
-        f"that XAI_DATA_DIR names, each time with its name as given here."
+        f"Needed is {needed}. Save it under {storage.cache_folder()}, or in a folder that "
+        f"XAI_DATA_DIR names, each time in the folder {FOLDER} there."
     )
+
+
+def _described(entry: Entry) -> str:
+    mega = entry.bytes / 1e6
+    size = f"{mega:.1f} MB" if mega >= 0.1 else f"{entry.bytes / 1e3:.0f} kB"
+    return f"{entry.name} ({size}; {entry.urls[0] if entry.urls else entry.what})"
+
+
+def _at_hand(entry: Entry) -> bool:
+    """Whether there is such a file, right or damaged, without a download."""
+    folders = [storage.mirror_folder(), storage.cache_folder()]
+    places = [folder / entry.name for folder in folders if folder is not None]
+    return any(p.is_file() for p in [*places, keras_folder() / Path(entry.name).name])

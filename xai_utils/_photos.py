@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import storage
+from ._suggestions import did_you_mean, or_known
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -105,7 +106,7 @@ def load_photo(photo: str | Path | NDArray[Any] | Photo, *, max_pixels: int = MA
         return _by_name(photo, max_pixels)
     path = Path(photo).expanduser()
     if isinstance(photo, str) and not path.exists() and not (path.suffix or path.name != photo):
-        raise ValueError(f"no photo {photo!r}; known: {', '.join(photo_names())}, or a file's path")
+        raise ValueError(f"no photo {photo!r}; {or_known(photo, photo_names())}, or a file's path")
     return Photo(path.stem, _read(path, max_pixels), "file")
 
 
@@ -143,9 +144,11 @@ def _read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not path.exists():
-        raise FileNotFoundError(f"no file {path}; known names: {', '.join(photo_names())}")
+        hint = did_you_mean(path.name, _beside(path)) or f"known names: {', '.join(photo_names())}"
+        raise FileNotFoundError(f"no file {path}; {hint}")
     if not path.is_file() or path.stat().st_size == 0:
-        raise ValueError(f"{path} is {'empty' if path.is_file() else 'no file'}; expected a photo")
+        what = "empty" if path.is_file() else "a folder" if path.is_dir() else "no file"
+        raise ValueError(f"{path} is {what}; expected a photo")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the size is checked here, and odd tags do no harm
@@ -157,9 +160,28 @@ def _read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     except Image.DecompressionBombError as error:
         raise _TooLarge(f"{path} is too large: {error}; make it smaller") from error
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path} is no picture that is known: {', '.join(FORMATS)}") from error
+        raise ValueError(
+            f"{path} is no picture that is known: {', '.join(FORMATS)}{_advice(path)}"
+        ) from error
     except UNREADABLE as error:
         raise ValueError(f"{path} is broken or cannot be read: {error}") from error
+
+
+def _beside(path: Path) -> list[str]:
+    """The files of a path's folder, as far as it can be read."""
+    try:
+        return [file.name for file in path.parent.iterdir() if file.is_file()]
+    except OSError:
+        return []
+
+
+def _advice(path: Path) -> str:
+    """What to do with a picture of a phone: HEIC and AVIF lie in the same container as films."""
+    with path.open("rb") as file:
+        start = file.read(12)
+    if start[4:8] == b"ftyp" and start[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
+        return ". It is HEIC or AVIF, as phones store photos: export it as JPEG"
+    return ""
 
 
 class _TooLarge(ValueError):

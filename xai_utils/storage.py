@@ -75,14 +75,14 @@ class Unavailable(RuntimeError):
 
     def __init__(self, name: str, tried: list[str], remedy: str) -> None:
         self.name, self.tried, self.remedy = name, tuple(tried), remedy
-        super().__init__("\n  - ".join([f"{name} was found nowhere:", *tried]) + f"\n{remedy}")
+        super().__init__("\n  - ".join([f"{name}: found nowhere", *tried]) + f"\n{remedy}")
 
     def instead(self, stand_in: str) -> str:
         """Say in one line what is used instead, or raise this under ``XAI_DATA=real``."""
         if real_only():
             raise self
         print(
-            f"{self.name} is not at hand; using {stand_in}. For the real data set XAI_DATA_DIR to "
+            f"{self.name}: not at hand; using {stand_in}. For the real data set XAI_DATA_DIR to "
             f"a folder that holds it, or let this machine reach the network."
         )
         return f"embedded default: {stand_in}"

@@ -182,7 +182,7 @@ def test_defaults_say_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     photo = datasets.load_photo("dog_and_cat")
     assert "scikit-image" in photo.source
     said = capsys.readouterr().out
-    assert said.count("is not at hand; using") == 3
+    assert said.count(": not at hand; using") == 3
     assert "XAI_DATA_DIR" in said
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -111,11 +112,12 @@ def test_what_is_missing_is_said_with_size_and_place(places: dict[str, Path]) ->
         find()
     said = str(caught.value)
     assert "XAI_OFFLINE=1" in said
-    for part in ("weights was found nowhere", "imagenet/first.h5 (0.0 MB; https://nowhere.inv"):
+    for part in ("weights: found nowhere", "imagenet/first.h5 (0 kB; https://nowhere.inv"):
         assert part in said
     assert "the test's second.h5" in said
     assert f"Save it under {storage.cache_folder()}" in said
     assert str(places["Keras's cache"]) in said
+    assert said.endswith("each time in the folder imagenet/ there.")
     with pytest.raises(storage.Unavailable, match="no download was allowed"):
         find(download=False)
 
@@ -125,6 +127,23 @@ def test_real_sizes_are_said(nothing_at_hand: None) -> None:
         imagenet.load_imagenet("VGG16")
     with pytest.raises(storage.Unavailable, match=r"squeezenet11.weights.h5 \(5\.0 MB; Squeeze"):
         imagenet.load_imagenet("SqueezeNet")
+
+
+def test_the_names_of_the_classes_are_missing_with_the_weights_until_they_are_there(
+    nothing_at_hand: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    with pytest.raises(storage.Unavailable) as caught:
+        imagenet.load_imagenet("ResNet50")
+    needed = str(caught.value).splitlines()[-1]
+    assert re.search(r"resnet50\S+\.h5 \(103.*; and for the names of the classes imagenet/", needed)
+    assert "imagenet_class_index.json (35 kB; https://" in needed
+    path = storage.cache_folder() / "imagenet" / "imagenet_class_index.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    with pytest.raises(storage.Unavailable) as again:
+        imagenet.load_imagenet("ResNet50")
+    assert "imagenet_class_index" not in str(again.value)
 
 
 def test_every_file_of_every_network_is_registered() -> None:

@@ -17,7 +17,7 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
 
 # From the ground up; a module may import its own floor and those below.
 FLOORS = [
-    {"_quiet", "exercises"},
+    {"_quiet", "_suggestions", "exercises"},
     {"storage", "_archive", "_settings", "_transfer"},
     {
         *("datasets", "_readers", "_tables", "_photos", "_production"),
@@ -48,7 +48,10 @@ FLOORS = [
         *("live", "_live_frame", "_live_steps", "_live_views", "_live_widget"),
         *("scoreboard", "_course_maps", "_course_metrics", "_course_sums", "_saliency_cards"),
     },
-    {"figures", "_captions", "own_images", "_own_models", "_mirror"},  # what the command line does
+    {  # what the command line does
+        *("figures", "_captions", "_mirror"),
+        *("own_images", "_own_models", "_own_checks", "_fitting"),
+    },
     {"__main__"},
 ]
 GROUND = FLOORS[0]

@@ -148,7 +148,7 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(body)
         with pytest.raises(ValueError, match=f"{name}.*{reason}"):
             load_photo(tmp_path / name)
-    with pytest.raises(ValueError, match="is no file"):
+    with pytest.raises(ValueError, match="is a folder; expected a photo"):
         load_photo(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no file .*gone\.png; known names: dog_and_cat"):
         load_photo(tmp_path / "gone.png")

@@ -48,7 +48,7 @@ def test_default_says_what_it_is(
 ) -> None:
     line = datasets.load_production()
     assert line.source == "embedded default: a generated production line"
-    assert "ai4i2020.csv is not at hand; using a generated" in capsys.readouterr().out
+    assert "ai4i2020.csv: not at hand; using a generated" in capsys.readouterr().out
     assert "10,000 rows" in line.card()
     monkeypatch.setenv("XAI_DATA", "real")
     with pytest.raises(storage.Unavailable, match="found nowhere"):
