@@ -56,10 +56,17 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument(
         "--method",
         default="grad_cam,integrated_gradients",
-        help="one or more, separated by commas; an unknown one lists all (%(default)s)",
+        help="one or more, separated by commas, without spaces; an unknown one lists all "
+        "(%(default)s)",
     )
     explain.add_argument("--out", default="explained.png", metavar="FILE", help="%(default)s")
     explain.add_argument("--target", metavar="CLASS", help="name or number; else the predicted one")
+    explain.add_argument(
+        "--fit",
+        choices=["crop", "pad", "squeeze"],
+        help="how a photo of other proportions than the network's input is shown to it: its "
+        "middle, all of it between bands, or all of it distorted (crop; squeeze for your model)",
+    )
     explain.add_argument("--layer", help="for methods that read one; else the last with maps")
     explain.add_argument(
         "--scale", help="what your model takes a pixel for: 0-1, 0-255, tf (-1 to 1), torch, caffe"
@@ -70,7 +77,9 @@ def _add_explain(commands: Any) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Parse the command line and do what it asks for."""
     top = parser()
-    options = top.parse_args(arguments)
+    options, rest = top.parse_known_args(arguments)
+    if rest:
+        top.error(f"unrecognized arguments: {' '.join(rest)}{_comma_hint(options, rest)}")
     if options.command == "figure":
         from .figures import draw
 
@@ -91,6 +100,19 @@ def main(arguments: list[str] | None = None) -> None:
         _train(top, options)
 
 
+def _comma_hint(options: argparse.Namespace, rest: list[str]) -> str:
+    """What to write where methods were separated by spaces."""
+    if options.command != "explain":
+        return ""
+    from .own_images import METHODS
+
+    more = [name.strip(",") for name in rest]
+    if not set(more) <= set(METHODS):
+        return ""
+    joined = ",".join([options.method.strip(","), *more])
+    return f"; separate methods by commas, without spaces: --method {joined}"
+
+
 @contextlib.contextmanager
 def _errors_in_a_line() -> Iterator[None]:
     """End with status 1 and what is wrong, without a traceback."""
@@ -104,22 +126,40 @@ def _errors_in_a_line() -> Iterator[None]:
 
 def _explain(options: argparse.Namespace) -> None:
     from . import own_images
+    from ._own_models import class_number, known_classes
     from ._photos import load_photo
-    from .imagenet import names
 
     # What is wrong with the command is said before TensorFlow is imported.
     methods = [name.strip() for name in options.method.split(",") if name.strip()]
     own_images.check_methods(methods)
     out = own_images.checked_out(options.out)
     photo = load_photo(options.photo)
-    if options.model.lower() not in map(str.lower, names()):
-        own_images.check_file(Path(options.model))
+    classes = known_classes(options.model, options.classes)
+    if options.target is not None and classes is not None:
+        class_number(options.target, classes)
+    _progress(f"loading {options.model} ...")
     network = own_images.load_network(options.model, scale=options.scale, classes=options.classes)
-    found = own_images.explain(photo, network, methods, target=options.target, layer=options.layer)
+    found = own_images.explain(
+        photo,
+        network,
+        methods,
+        target=options.target,
+        layer=options.layer,
+        fit=options.fit,
+        progress=_progress,
+    )
     print(f"{network.title} on {found.photo}: {found.title}, logit {found.logit:.1f}")
+    print("most probable:", ", ".join(f"{best.name} {best.score:.1%}" for best in found.best))
+    if found.fit:
+        print(f"fit: {found.fit}")
     for name, remark in found.remarks.items():
         print(f"{name}: {remark}")
     print(found.save(out))
+
+
+def _progress(line: str) -> None:
+    """To the terminal, so that what is printed can be kept without it."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _train(top: argparse.ArgumentParser, options: argparse.Namespace) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import imagenet, scores
+import numpy as np
+
+from . import _imagenet_files, imagenet, scores, storage
 from ._networks import Network, Scaling
 from ._quiet import import_tensorflow
+from ._suggestions import did_you_mean, or_known
 from .cam import default_layer
 
 if TYPE_CHECKING:
@@ -60,26 +64,74 @@ def load_network(
     if scale is not None and scale not in SCALES:
         raise ValueError(f"no scale {scale!r}; known: {MEANING}")
     if isinstance(model, str | Path):
-        known = {name.lower(): name for name in imagenet.names()}
-        if str(model).lower() in known:
+        if (name := _imagenet_name(model)) is not None:
             if scale is not None or classes is not None:
                 raise ValueError(f"scale and classes of {model} are known: leave them out")
-            return imagenet.load_imagenet(known[str(model).lower()])
+            return imagenet.load_imagenet(name)
         path = Path(model).expanduser()
         check_file(path)
-        return _wrapped(_loaded(path), path.stem, f"file {path.name}", scale, classes)
-    return _wrapped(model, model.name, "given in Python", scale, classes)
+        names = _names(classes)
+        return _wrapped(_loaded(path), path.stem, f"file {path.name}", scale, names)
+    return _wrapped(model, model.name, "given in Python", scale, _names(classes))
+
+
+def known_classes(
+    model: str | Path, classes: Sequence[str] | str | Path | None
+) -> tuple[str, ...] | None:
+    """What the outputs mean, as far as that is known before the network is loaded; else None.
+
+    Raises what is wrong with the name or the file of the network or of its classes.
+    """
+    if _imagenet_name(model) is None:
+        check_file(Path(model).expanduser())
+        return _names(classes)
+    try:
+        return _imagenet_files.read_names()
+    except storage.Unavailable:  # said, with the weights if they are missing, too, on loading
+        return None
+
+
+def class_number(target: int | str, classes: Sequence[str], *, of_imagenet: bool = False) -> int:
+    """The number of a class that is given by number or name.
+
+    Raises:
+        ValueError: there is none; names those that are near, or says where names come from.
+    """
+    if isinstance(target, int | np.integer) or target.isdecimal():
+        if not 0 <= int(target) < len(classes):
+            raise ValueError(f"no class {target}; expected 0 to {len(classes) - 1}")
+        return int(target)
+    lower = [name.lower() for name in classes]
+    if target.lower() in lower:
+        return lower.index(target.lower())
+    if tuple(classes) == _numbered(len(classes)):
+        own = "To ask by name, give the names as classes (--classes FILE)."
+        how = _imagenet_files.names_remedy() if of_imagenet else own
+        raise ValueError(
+            f"no class {target!r}: the names of the classes are not known, so ask by number, 0 to "
+            f"{len(classes) - 1}. {how}"
+        )
+    hint = did_you_mean(target, classes) or f"there are {', '.join(map(repr, classes[:3]))}, ..."
+    raise ValueError(f"no class {target!r} among {len(classes)}; {hint}")
+
+
+def _imagenet_name(model: str | Path) -> str | None:
+    return {name.lower(): name for name in imagenet.names()}.get(str(model).lower())
 
 
 def check_file(path: Path) -> None:
     """Raise where a path cannot be that of a model, before anything heavy is loaded."""
     if path.suffix not in (".keras", ".h5"):
-        raise ValueError(
-            f"no model {str(path)!r}; known: {', '.join(n.lower() for n in imagenet.names())}, or "
-            f"a file .keras or .h5"
-        )
+        known = or_known(str(path), map(str.lower, imagenet.names()))
+        raise ValueError(f"no model {str(path)!r}; {known}, or a file .keras or .h5")
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        # Keras says that there is no such file.
+        raise ValueError(
+            f"{path} cannot be loaded: it is not the archive that a file .keras is, so it is "
+            f"broken or of another kind; save the model again by model.save({path.name!r})"
+        )
 
 
 def _loaded(path: Path) -> keras.Model:
@@ -107,19 +159,24 @@ def _wrapped(
     name: str,
     weights: str,
     scale: str | None,
-    classes: Sequence[str] | str | Path | None,
+    classes: tuple[str, ...] | None,
 ) -> Network:
     layers = scores.layers(model)  # raises what is wrong with a model that cannot be followed
     shape = tuple(model.inputs[0].shape)
     if len(shape) != 4 or shape[-1] not in (1, 3):
         raise ValueError(f"model {name!r} takes {shape}; expected pictures (N, H, W, 1 or 3)")
     count = int(model.outputs[0].shape[-1])
+    if classes is not None and len(classes) != count:
+        raise ValueError(
+            f"{len(classes)} names of classes ({', '.join(classes[:3])}, ...), but the model has "
+            f"{count} outputs"
+        )
     scaling = SCALES[_scale(layers, name) if scale is None else scale]
     return Network(
         name=name,
         model=model,
         size=SIZE if None in shape[1:3] else (int(shape[1]), int(shape[2])),
-        classes=_names(classes, count),
+        classes=_numbered(count) if classes is None else classes,
         cam_layer=default_layer(model),
         weights=weights,
         source="the user",
@@ -140,15 +197,20 @@ def _scale(layers: dict[str, scores.LayerInfo], name: str) -> str:
     )
 
 
-def _names(classes: Sequence[str] | str | Path | None, count: int) -> tuple[str, ...]:
-    if classes is None:
-        return tuple(f"class {k}" for k in range(count))
-    if isinstance(classes, str | Path):
-        lines = Path(classes).expanduser().read_text(encoding="utf-8").splitlines()
-        classes = [line.strip() for line in lines if line.strip()]
-    if len(classes) != count:
-        raise ValueError(
-            f"{len(classes)} names of classes ({', '.join(list(classes)[:3])}, ...), but the model "
-            f"has {count} outputs"
-        )
-    return tuple(classes)
+def _names(classes: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
+    """Names that are given, or read from a file that has one on each line."""
+    if classes is None or not isinstance(classes, str | Path):
+        return None if classes is None else tuple(classes)
+    path = Path(classes).expanduser()
+    what = "expected a text file with the name of one class on each line"
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; {what}")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8; {what}") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"class {k}" for k in range(count))

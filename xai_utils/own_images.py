@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import warnings
@@ -21,17 +20,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import backprop, cam, gradients, metrics, perturbation, plots, scores
+from . import backprop, cam, gradients, perturbation, plots, scores
 from ._course_maps import lime_heat, rise_contrast
-from ._networks import Network, OnePhoto
-from ._own_models import SCALES, check_file, load_network
+from ._fitting import FITS, fitted, told, usual_fit
+from ._networks import Network, OnePhoto, Prediction
+from ._own_checks import CLOSE, Map, about_empty, check, check_sum
+from ._own_models import SCALES, class_number, load_network
 from ._photos import load_photo
+from ._suggestions import or_known
 
-__all__ = ["METHODS", "SCALES", "Explanation", "check", "check_file", "explain", "load_network"]
+__all__ = ["FITS", "METHODS", "SCALES", "Explanation", "check", "explain", "load_network"]
 
-Map = NDArray[np.float32]
 DEFAULT = ("grad_cam", "integrated_gradients")
-HIDDEN, MOVED = 0.2, 20  # the check: share of the picture that is hidden, and random places
 FORMATS = (".png", ".svg", ".pdf")
 
 
@@ -58,6 +58,17 @@ def _occlusion(model: Any, images: Any, target: Any) -> Any:
     return perturbation.occlusion(model, images, target, patch=patch, occluder="mean")
 
 
+def _integrated_gradients(model: Any, images: Any, target: Any) -> Any:
+    """With more steps where the sum is off, as Sundararajan et al. 2017 advise (section 5)."""
+    for steps in (32, 128):
+        heat, residual = gradients.integrated_gradients(
+            model, images, target, steps=steps, return_residual=True
+        )
+        if abs(residual[0]) <= CLOSE * abs(heat.sum() - residual[0]):
+            break
+    return heat
+
+
 _EVIDENCE, _LOGIT = "gradient × activation", "logit"
 METHODS: dict[str, Method] = {
     "grad_cam": Method(cam.grad_cam, _EVIDENCE, layer=True),
@@ -69,7 +80,7 @@ METHODS: dict[str, Method] = {
     "saliency": Method(gradients.saliency, "|gradient|", absolute=True),
     "smooth_grad": Method(gradients.smooth_grad, "|gradient|", absolute=True),
     "input_x_gradient": Method(gradients.input_x_gradient, _LOGIT),
-    "integrated_gradients": Method(gradients.integrated_gradients, _LOGIT, complete=True),
+    "integrated_gradients": Method(_integrated_gradients, _LOGIT, complete=True),
     "guided_backprop": Method(backprop.guided_backprop, "signal", absolute=True),
     "deep_lift": Method(backprop.deep_lift, _LOGIT, complete=True),
     "lrp": Method(functools.partial(backprop.lrp, rule="epsilon", epsilon=0.01), _LOGIT),
@@ -85,9 +96,11 @@ class Explanation:
 
     Attributes:
         network, photo: who was asked, and about what.
-        picture: ``(H, W, 3)`` uint8 at the network's size.
+        picture: ``(H, W, 3)`` uint8 at the network's size: what it saw.
+        fit: what was done to the photograph's proportions; empty where that is next to nothing.
         target: number of the explained class.
         logit, probability: of that class.
+        best: the three most probable classes with their probabilities.
         maps: method -> ``(H, W)``.
         remarks: method -> how far it can be trusted: the check by hiding, what a sum missed, or
             that the map is empty.
@@ -96,25 +109,31 @@ class Explanation:
     network: Network
     photo: str
     picture: NDArray[np.uint8]
+    fit: str
     target: int
     logit: float
     probability: float
+    best: tuple[Prediction, ...]
     maps: dict[str, Map]
     remarks: dict[str, str]
 
     @property
     def words(self) -> str:
         """The figure in words, for those who cannot see it."""
-        told = [
+        described = [
             f"{plots.describe(heat, method=name)} {self.remarks[name]}"
             for name, heat in self.maps.items()
         ]
-        return " ".join([f"{self.photo}, explained class: {self.title}.", *told])
+        fit = [f"Fitted by {self.fit}"] if self.fit else []
+        return " ".join([f"{self.photo}, explained class: {self.title}.", *fit, *described])
 
     @property
     def title(self) -> str:
-        """The explained class with its score."""
-        return f"{self.network.classes[self.target]}, {self.probability:.1%}"
+        """The explained class with its score; if it is not the predicted one, that, too."""
+        title = f"{self.network.classes[self.target]}, {self.probability:.1%}"
+        if self.best[0].number == self.target:
+            return title
+        return f"asked: {title} (predicted: {self.best[0].name}, {self.best[0].score:.1%})"
 
     def figure(self) -> Any:
         """The photograph and every map over it, each with its scale."""
@@ -157,89 +176,99 @@ def explain(
     *,
     target: int | str | None = None,
     layer: str | None = None,
+    fit: str | None = None,
+    progress: Callable[[str], object] | None = None,
 ) -> Explanation:
     """Explain a network's answer to a photograph by several methods, and check each.
 
     Args:
-        photo: a file, an array, or a name; see `imagenet`'s ``Network.preprocess``.  The whole
-            picture is resized to the network's input, and grey or colour becomes what it takes.
+        photo: a file, an array, or a name; see `datasets.load_photo`.  Grey or colour becomes what
+            the network takes.
         network: from `load_network`.
         methods: names of `METHODS`.
         target: number or name of a class; None for the predicted one.
         layer: for the methods that read a layer; None for the last one with maps.
+        fit: how a photograph of other proportions than the network's input is shown to it:
+            ``"crop"`` (its middle), ``"pad"`` (all of it, between bands) or ``"squeeze"`` (all of
+            it, distorted).  The maps are of what the network saw.  None: crop for an ImageNet
+            network, squeeze for others, as most of each kind were trained.
+        progress: called with a line before each method, such as ``"grad_cam ... (1 of 2)"``.
 
     Raises:
-        ValueError: an unknown method, class or layer, or a picture that is none.
+        ValueError: an unknown method, class, layer or fit, or a picture that is none.
         TypeError: a method that does not know one of the network's layers.
     """
     check_methods(methods)
-    x, picture = network.preprocess(photo), network.resized(photo)[0]
-    logits = scores.logits(network.model, x)
-    number = int(logits[0].argmax()) if target is None else _number(target, network.classes)
+    whole, fit = load_photo(photo), fit or usual_fit(network)
+    shown = fitted(whole, network.size, fit)
+    x, picture = network.preprocess(shown), network.resized(shown)[0]
+    logits = scores.logits(network.model, x)[0]
+    chosen = (
+        int(logits.argmax())
+        if target is None
+        else class_number(target, network.classes, of_imagenet=network.imagenet)
+    )
     maps: dict[str, Map] = {}
     remarks: dict[str, str] = {}
-    for name in dict.fromkeys(methods):
-        options = {"layer": layer} if METHODS[name].layer else {}
-        with warnings.catch_warnings():  # an empty map is told by its remark
-            warnings.filterwarnings("ignore", message=".*zero everywhere")
-            found = METHODS[name].call(network.model, x, number, **options)
-        maps[name] = _flat(np.asarray(found), METHODS[name].absolute, network.size)
-        if not maps[name].any():
-            remarks[name] = _empty(logits[0], number, network.classes)
-            continue
-        remarks[name] = check(network, x, maps[name], number)
-        if METHODS[name].complete:
-            rise = logits[0, number] - scores.logits(network.model, np.zeros_like(x))[0, number]
-            remarks[name] += (
-                f" The shares sum to {maps[name].sum():.2f}; from a picture of zeros to this one "
-                f"the logit rises by {rise:.2f}."
-            )
+    for number, name in enumerate(names := list(dict.fromkeys(methods)), start=1):
+        if progress is not None:
+            progress(f"{name} ... ({number} of {len(names)})")
+        maps[name] = _map(name, network, x, chosen, layer)
+        remarks[name] = _remark(name, network, x, maps[name], logits, chosen)
+    probabilities = _probability(logits)
     return Explanation(
-        network,
-        load_photo(photo).name,
-        picture,
-        number,
-        float(logits[0, number]),
-        float(_probability(logits[0])[number]),
-        maps,
-        remarks,
+        network=network,
+        photo=whole.name,
+        picture=picture,
+        fit=told(whole, network.size, fit),
+        target=chosen,
+        logit=float(logits[chosen]),
+        probability=float(probabilities[chosen]),
+        best=tuple(network.decode(probabilities[None], top=min(3, len(probabilities)))[0]),
+        maps=maps,
+        remarks=remarks,
     )
 
 
-def check(network: Network, x: NDArray[np.float32], heat: Map, target: int, seed: int = 0) -> str:
-    """Say whether the network needs what a map marks: hide that, and hide as much elsewhere.
+def _map(
+    name: str, network: Network, x: NDArray[np.float32], target: int, layer: str | None
+) -> Map:
+    """One method's map ``(H, W)`` at the network's size."""
+    method = METHODS[name]
+    options = {"layer": layer} if method.layer else {}
+    with warnings.catch_warnings():  # an empty map is told by its remark
+        warnings.filterwarnings("ignore", message=".*zero everywhere")
+        heat = np.asarray(method.call(network.model, x, target, **options))[0]
+    if heat.ndim == 3:
+        heat = np.abs(heat).max(axis=-1) if method.absolute else heat.sum(axis=-1)
+    return heat if heat.shape == network.size else cam.resize_heatmap(heat, network.size)
 
-    The fifth of the picture that ranks highest becomes the picture's mean colour, and the fall of
-    the logit is noted; then the same for the map moved to 20 random places (it leaves at one border
-    and enters at the other).  A map that marks what counts makes it fall further than most of
-    these.
-    """
-    rng = np.random.default_rng(seed)
-    shifts = rng.integers(1, [[n] for n in heat.shape], size=(2, MOVED)).T
-    moved = [np.roll(heat, tuple(shift), axis=(0, 1)) for shift in shifts]
-    all_maps = np.stack([heat, *moved])
-    curve = metrics.removal_curve(
-        network.model,
-        np.broadcast_to(x, (len(all_maps), *x.shape[1:])),
-        all_maps,
-        target,
-        steps=[0.0, HIDDEN],
-        fill="mean",
-    )
-    fall = (curve.values[:, 0] - curve.values[:, 1]).astype(float)
-    less = int((fall[1:] < fall[0]).sum())
-    return (
-        f"Hiding the marked fifth lowers the logit by {fall[0]:.1f}; the same marks moved "
-        f"elsewhere by {np.median(fall[1:]):.1f} (median), in {less} of {MOVED} places by less."
-    )
+
+def _remark(
+    name: str,
+    network: Network,
+    x: NDArray[np.float32],
+    heat: Map,
+    logits: NDArray[np.float32],
+    target: int,
+) -> str:
+    if not heat.any():
+        return about_empty(logits, target, network.classes)
+    remark = check(network, x, heat, target)
+    if METHODS[name].complete:
+        start = scores.logits(network.model, np.zeros_like(x))[0, target]
+        remark += f" {check_sum(heat, float(logits[target] - start))}"
+    return remark
 
 
 def check_methods(names: Sequence[str]) -> None:
     """Raise ValueError on an unknown method, or on none."""
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or not names or isinstance(names, str):
-        given = ", ".join(map(repr, [names] if isinstance(names, str) else unknown)) or "given"
-        raise ValueError(f"no method {given}; expected a list of: {', '.join(METHODS)}")
+    given = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in given if name not in METHODS]
+    if unknown or not given or isinstance(names, str):
+        what = ", ".join(map(repr, unknown or given)) or "given"
+        near = or_known(" ".join(unknown[:1]), METHODS)
+        raise ValueError(f"no method {what}; expected a list of them: {near}")
 
 
 def checked_out(path: str | Path) -> Path:
@@ -250,42 +279,6 @@ def checked_out(path: str | Path) -> Path:
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent} to write {path.name} into; make it first")
     return path
-
-
-def _number(target: int | str, classes: Sequence[str]) -> int:
-    """The number of a class that is given by number or name."""
-    if isinstance(target, int | np.integer) or str(target).isdigit():
-        if not 0 <= int(target) < len(classes):
-            raise ValueError(f"no class {target}; expected 0 to {len(classes) - 1}")
-        return int(target)
-    lower = [name.lower() for name in classes]
-    if target.lower() in lower:
-        return lower.index(target.lower())
-    near = difflib.get_close_matches(target.lower(), lower, n=3) or lower[:3]
-    names = ", ".join(repr(classes[lower.index(name)]) for name in near)
-    raise ValueError(f"no class {target!r} among {len(classes)}; did you mean {names}?")
-
-
-def _flat(found: NDArray[Any], absolute: bool, size: tuple[int, int]) -> Map:
-    """One map ``(H, W)`` at the network's size of a batch of one, with or without channels."""
-    heat = found[0]
-    if heat.ndim == 3:
-        heat = np.abs(heat).max(axis=-1) if absolute else heat.sum(axis=-1)
-    return heat if heat.shape == size else cam.resize_heatmap(heat, size)
-
-
-def _empty(logits: NDArray[np.float32], target: int, classes: Sequence[str]) -> str:
-    best = int(logits.argmax())
-    where = (
-        "it is the predicted class"
-        if best == target
-        else f"the predicted class, {classes[best]}, has {logits[best]:.1f}"
-    )
-    return (
-        f"The map is empty: no place speaks for this class. Its logit is {logits[target]:.1f}; "
-        f"{where}. Try hires_cam, which keeps what speaks against it, another layer or class, and "
-        f"look at the scale of the pictures."
-    )
 
 
 def _probability(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +88,12 @@ def test_without_a_scale_the_question_is_asked(flat: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
-        ("mobilenetv3", {}, ValueError, r"no model 'mobilenetv3'; known: vgg16, .*file .keras"),
+        (
+            "mobilenetv3",
+            {},
+            ValueError,
+            r"no model 'mobilenetv3'; did you mean 'mobilenetv2'.* Known: vgg16, .*file .keras",
+        ),
         ("gone.keras", {}, FileNotFoundError, "no file gone.keras"),
         ("mobilenet", {"scale": "tf"}, ValueError, "known: leave them out"),
         ("x.keras", {"scale": "0..1"}, ValueError, r"no scale '0\.\.1'; known: 0-1"),
@@ -102,8 +109,22 @@ def test_what_is_unknown_lists_what_is_known(
 @pytest.mark.usefixtures("nothing_at_hand")
 def test_missing_weights_say_where_they_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    with pytest.raises(storage.Unavailable, match=r"weights of VGG16 .*\n(.*\n)+.*Save it under"):
+    with pytest.raises(storage.Unavailable, match=r"weights of VGG16: .*\n(.*\n)+.*Save it under"):
         load_network("VGG16")
+
+
+def test_a_missing_list_of_classes_is_named_before_the_network_is_loaded(
+    colour: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from networks import keras
+
+    colour.save(tmp_path / "mine.keras")
+    (tmp_path / "no.txt").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(FileNotFoundError, match=r"no file .*gone\.txt; expected a text file"):
+        load_network(tmp_path / "mine.keras", classes=tmp_path / "gone.txt")
+    with pytest.raises(ValueError, match=r"no\.txt is no text in UTF-8; expected"):
+        load_network(tmp_path / "mine.keras", classes=tmp_path / "no.txt")
 
 
 def test_names_of_classes_are_counted(colour: Any) -> None:
@@ -129,8 +150,12 @@ def test_code_in_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"broken\.keras cannot be loaded"):
+    with pytest.raises(ValueError, match=r"broken\.keras cannot be loaded: it is not the archive"):
         load_network(tmp_path / "broken.keras", scale="0-1")
+    with zipfile.ZipFile(tmp_path / "other.keras", "w") as archive:
+        archive.writestr("a.txt", "no model")
+    with pytest.raises(ValueError, match=r"other\.keras cannot be loaded"):
+        load_network(tmp_path / "other.keras", scale="0-1")
 
 
 # --- explanations --------------------------------------------------------------------------------
@@ -154,18 +179,66 @@ def test_every_method_gives_a_map_of_the_networks_size(photo: Path) -> None:
     assert np.allclose(found.maps["grad_cam"], expected)
     rise = logits.max() - scores.logits(model, np.zeros_like(x))[0, found.target]
     remark = found.remarks["integrated_gradients"]
-    assert remark.endswith(f"the logit rises by {rise:.2f}.")
+    assert f"the logit rises by {rise:.2f}. Off by " in remark
 
 
 def test_an_explained_class_by_number_or_name(colour: Any, photo: Path) -> None:
     network = load_network(colour, classes=["ant", "Bee", "cat"])
     for target in (1, "1", "bee"):
         found = explain(photo, network, ["saliency"], target=target)
-        assert found.target == 1 and found.title.startswith("Bee, ")
+        assert found.target == 1 and "Bee, " in found.title
     with pytest.raises(ValueError, match="no class 3; expected 0 to 2"):
         explain(photo, network, ["saliency"], target=3)
     with pytest.raises(ValueError, match="no class 'bees' among 3; did you mean 'Bee'"):
         explain(photo, network, ["saliency"], target="bees")
+    with pytest.raises(ValueError, match=r"no class 'walrus' among 3; there are 'ant', 'Bee'"):
+        explain(photo, network, ["saliency"], target="walrus")
+
+
+def test_a_class_that_was_asked_for_is_told_from_the_predicted_one(
+    colour: Any, photo: Path
+) -> None:
+    network = load_network(colour, classes=["ant", "bee", "cat"])
+    predicted = explain(photo, network, ["saliency"])
+    best = predicted.best
+    assert [b.score for b in best] == sorted((b.score for b in best), reverse=True)
+    assert len(best) == 3 and sum(b.score for b in best) == pytest.approx(1, abs=1e-6)
+    assert predicted.title == f"{best[0].name}, {best[0].score:.1%}"
+    asked = explain(photo, network, ["saliency"], target=best[2].number)
+    assert asked.title == (
+        f"asked: {best[2].name}, {best[2].score:.1%} "
+        f"(predicted: {best[0].name}, {best[0].score:.1%})"
+    )
+    assert asked.title in asked.words
+
+
+def test_classes_without_names_are_not_suggested(colour: Any, photo: Path) -> None:
+    network = load_network(colour)
+    with pytest.raises(ValueError, match=r"names .* not known.*number, 0 to 2.*--classes FILE"):
+        explain(photo, network, ["saliency"], target="cat")
+    with pytest.raises(ValueError, match=r"0 to 2\. Needed is imagenet/imagenet_class_index"):
+        explain(photo, replace(network, imagenet=True), ["saliency"], target="cat")
+
+
+def test_what_is_being_done_is_told(flat: Any) -> None:
+    told: list[str] = []
+    network = load_network(flat, scale="0-1")
+    explain(np.zeros((8, 8)), network, ["saliency", "occlusion"], progress=told.append)
+    assert told == ["saliency ... (1 of 2)", "occlusion ... (2 of 2)"]
+
+
+def test_integrated_gradients_take_more_steps_where_the_sum_is_off() -> None:
+    """A logit that rises only on the last of 128 steps, which 32 do not see."""
+    from networks import functional, keras, layers
+
+    parts = [layers.Conv2D(1, 1, activation="relu", name="conv"), layers.Flatten()]
+    model = functional([*parts, layers.Dense(1, use_bias=False)], (2, 2, 1))
+    assert isinstance(model, keras.Model)
+    model.set_weights([np.full((1, 1, 1, 1), 128.0), np.array([-127.0]), np.ones((4, 1))])
+    network = load_network(model, scale="0-1")
+    found = explain(np.ones((2, 2)), network, ["integrated_gradients"])
+    assert found.maps["integrated_gradients"].sum() == pytest.approx(4, abs=0.01)
+    assert found.remarks["integrated_gradients"].endswith("Off by 0%: close enough.")
 
 
 def test_another_layer_is_read_and_a_wrong_one_lists_all(colour: Any, photo: Path) -> None:
@@ -178,7 +251,9 @@ def test_another_layer_is_read_and_a_wrong_one_lists_all(colour: Any, photo: Pat
 
 @pytest.mark.parametrize("methods", [["gradcam"], [], "grad_cam"])
 def test_an_unknown_method_lists_the_known(methods: Any, flat: Any) -> None:
-    with pytest.raises(ValueError, match=r"no method .*expected a list of: grad_cam, .*, lime"):
+    with pytest.raises(
+        ValueError, match=r"no method .*expected a list of them: .*nown: grad_cam, .*, lime"
+    ):
         explain(np.zeros((8, 8)), load_network(flat, scale="0-1"), methods)
 
 
@@ -221,7 +296,10 @@ def test_the_check_tells_a_map_that_is_right_from_one_that_is_not() -> None:
     assert places is not None and int(places[1]) >= 18
     # 20 pixels of 0 that it does not read: nothing changes
     assert " by 0.0; " in own_images.check(network, x, wrong, 0)
-    assert ", in 0 of 20 places by less" in own_images.check(network, x, wrong, 0)
+    assert own_images.check(network, x, wrong, 0).endswith(
+        ", in 0 of 20 places by less: not passed, the network does not need what is marked."
+    )
+    assert own_images.check(network, x, right, 0).endswith("by less: passed, 19 are needed.")
 
 
 # --- the file ------------------------------------------------------------------------------------
