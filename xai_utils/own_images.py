@@ -137,7 +137,8 @@ class Explanation:
 
     def figure(self) -> Any:
         """The photograph and every map over it, each with its scale."""
-        row = [plots.Panel(image=self.picture, title=f"{self.photo}\n{self.title}")]
+        fit = f" (fit: {self.fit.partition(':')[0]})" if self.fit else ""
+        row = [plots.Panel(image=self.picture, title=f"{self.photo}{fit}\n{self.title}")]
         for name, heat in self.maps.items():
             # A few pixels of a fine map lie far beyond all others.
             limit = float(np.quantile(np.abs(heat), 0.995)) or float(np.abs(heat).max()) or None

@@ -116,6 +116,8 @@ def test_the_map_is_of_what_the_network_saw(left: Network) -> None:
     assert (cropped.picture == 255).all() and not (squeezed.picture == 255).all()
     assert cropped.maps["input_x_gradient"][:, 0] == pytest.approx(np.ones(4))
     assert cropped.fit.startswith("crop: ") and f"Fitted by {cropped.fit}" in cropped.words
+    titles = [axes.get_title() for axes in squeezed.figure().axes]
+    assert titles[0].startswith("array (fit: squeeze)\n")
     assert squeezed.fit.startswith("squeeze: "), "a model of one's own is shown the whole photo"
 
 
