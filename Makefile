@@ -70,7 +70,7 @@ store: .venv/.installed ## execute the notebooks on the real data and store thei
 
 lock: ## resolve the dependencies anew into requirements.lock (needs uv)
 	uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \
-		--no-header --python-version 3.11 --extra dev --extra site --extra labs \
+		--no-header --python-version 3.11 --extra dev --extra site --extra labs --extra scale \
 		pyproject.toml -o requirements.lock
 
 clean: ## remove what was built; keep .venv

@@ -3,7 +3,8 @@
 Modules, each resting on the ones before it: `storage`; `datasets`, `simulate`, `overlaps`;
 `models`, `imagenet`, `ground_truth`, `training`; `scores`; `gradients`, `backprop`, `perturbation`,
 `cam`, `optimization`, `tabular`, `shapley`, `local_surrogates`, `prototypes`; `metrics`, `plots`,
-`method_map`; `evaluation`, `scoreboard`, `live`; `figures`, `own_images`; and `exercises`.
+`method_map`, `distributed`; `evaluation`, `scoreboard`, `live`; `figures`, `own_images`; and
+`exercises`.
 Importing the package imports none of TensorFlow, Matplotlib or OpenCV; the functions that need them
 do.
 """

@@ -19,13 +19,14 @@ def test_conda_environment_equals_the_project() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     *conda, by_pip = environment["dependencies"]
     assert conda == ["python" + PROJECT["requires-python"], "pip"]
-    assert by_pip["pip"] == [*PROJECT["dependencies"], "-e ."]
+    assert by_pip["pip"] == [*PROJECT["dependencies"], "-e .[scale]"]
 
 
 def test_lock_satisfies_the_project() -> None:
     locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
-    for line in [*PROJECT["dependencies"], *extras["dev"], *extras["site"], *extras["labs"]]:
+    held = [line for extra in ("dev", "site", "labs", "scale") for line in extras[extra]]
+    for line in [*PROJECT["dependencies"], *held]:
         wanted = Requirement(line)
         name = canonicalize_name(wanted.name)
         assert name in locked, f"{name} is not in the lock: run `make lock`"

@@ -17,7 +17,7 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
 
 # From the ground up; a module may import its own floor and those below.
 FLOORS = [
-    {"_quiet", "_suggestions", "exercises"},
+    {"_quiet", "_kept", "_suggestions", "exercises"},
     {"storage", "_archive", "_settings", "_transfer"},
     {
         *("datasets", "_readers", "_tables", "_photos", "_production"),
@@ -38,8 +38,10 @@ FLOORS = [
         *("local_surrogates", "_lime_package"),
     },
     {
-        *("plots", "_alt_text", "_colours", "_drawing", "_layout", "method_map", "distributed"),
+        *("plots", "_alt_text", "_colours", "_drawing", "_layout", "method_map"),
         "_colour_vision",
+        *("distributed", "_chunk_job", "_chunk_runs", "_dataset_job"),
+        *("_image_loading", "_image_sources", "_map_store"),
         *("metrics", "_localisation", "_faithfulness", "_fills", "_robustness", "_sanity", "_gain"),
     },
     {  # what asks methods and metrics together
