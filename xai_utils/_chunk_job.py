@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
+import inspect
 import re
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -14,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import __version__
 from ._image_loading import Loaded, Prepare, load
 from ._image_sources import Piece
 from ._map_store import MARKS, MapStore, OtherStore, provenance
@@ -90,12 +94,17 @@ class Job:
 
 
 def batch_of(method: Callable[..., Any], size: tuple[int, int]) -> int:
-    """How many images a method computes at once: as it was told, or as the engine decides."""
-    while isinstance(method, functools.partial):
-        if (given := method.keywords.get("batch_size")) is not None:
-            return int(given)
-        method = method.func
-    return default_batch(size)
+    """How many images a method computes at once: its own ``batch_size``, else the engine's."""
+    own = inspect.signature(method).parameters.get("batch_size")
+    given = None if own is None or own.default is inspect.Parameter.empty else own.default
+    return default_batch(size) if given is None else int(given)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """What else decides bits: the library, what computes, and Python, whose code is in a mark."""
+    found = {name: importlib.metadata.version(name) for name in ("numpy", "tensorflow", "keras")}
+    return {"xai_utils": __version__, "python": "{}.{}".format(*sys.version_info[:2])} | found
 
 
 # --- what a worker runs --------------------------------------------------------------------------
@@ -107,9 +116,12 @@ def compute(job: Job, chunk: Chunk) -> Told:
     Raises:
         BadImages: images that cannot be explained, unless they are to be skipped.
         OtherStore: the store has become another one meanwhile.
+        RuntimeError: a worker with other versions than the client.
         ValueError: what the method raises; a result that is no map, or does not fit the dtype.
     """
     store, size = MapStore(job.out), chunk.stop - chunk.start
+    if job.marks["versions"] != versions():
+        raise RuntimeError(f"a worker has {versions()}, the client {job.marks['versions']}")
     if (before := store.record(chunk.number)) is not None:
         return Told(chunk.number, "kept", size, len(before["skipped"]), before["empty"])
     begun = time.perf_counter()

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ._map_store import EXTRA
-from ._quiet import import_tensorflow
+from ._quiet import import_tensorflow, quiet_stderr
 
 ATTEMPTS = 5  # to give out one chunk, each after a scheduler or a sent image was lost
 AHEAD = 2  # chunks sent to a cluster for each of its threads, where they carry images
@@ -95,7 +95,8 @@ class Sent:
 def _packed(shared: Any) -> Sent:
     from distributed.protocol import pickle as transport  # Dask's own way from process to process
 
-    return Sent(uuid.uuid4().hex, transport.dumps(shared), "keras" in sys.modules)
+    packed = transport.dumps(shared)
+    return Sent(uuid.uuid4().hex, packed, b"keras" in packed)
 
 
 @functools.lru_cache(maxsize=2)
@@ -118,12 +119,14 @@ def _at_worker(function: Callable[[Any, Any], Any], sent: Sent, task: Any) -> An
 
 def _start_tensorflow() -> None:
     """As many threads for TensorFlow as the worker has, unless somebody has said otherwise."""
-    if "tensorflow" in sys.modules or "TF_NUM_INTRAOP_THREADS" in os.environ:
+    if "tensorflow" in sys.modules:
         return
-    import_tensorflow()
-    import tensorflow as tf
-    from distributed import get_worker
-
+    with quiet_stderr():
+        import_tensorflow()
+        import tensorflow as tf
+        from distributed import get_worker
+    if "TF_NUM_INTRAOP_THREADS" in os.environ:
+        return
     tf.config.threading.set_intra_op_parallelism_threads(get_worker().state.nthreads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
@@ -157,21 +160,25 @@ class _ClusterRun:
         self.sent, self.held = _packed(work.shared), None
         self.given: dict[Any, tuple[Any, int]] = {}  # future: task, how often it was given
         self.finished = as_completed()
+        self.kept: list[Any] = []  # so that Dask's dashboard shows how much is done
 
     def enough(self) -> int:
         return AHEAD * max(1, sum(self.client.nthreads().values()))
 
     def give(self, task: Any, attempt: int = 1) -> None:
         """Give a task to the cluster."""
+        import dask
+
         name = f"{self.work.name}-{uuid.uuid4().hex}"
         if self.held is None or self.held.status in ("cancelled", "lost"):
             # A task, not scattered data: whoever loses it gets it made anew by the scheduler.
             key = f"{self.work.name}-job-{uuid.uuid4().hex}"
             self.held = self.client.submit(_same, self.sent, key=key, pure=False)
-        load = self.client.scatter(task, hash=False) if self.work.heavy else task
-        future = self.client.submit(
-            _at_worker, self.work.function, self.held, load, key=name, pure=False
-        )
+        # Images go within the task, so the scheduler has them for whoever does it in the end.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"}):
+            future = self.client.submit(
+                _at_worker, self.work.function, self.held, task, key=name, pure=False
+            )
         self.given[future] = (task, attempt)
         self.finished.add(future)
 
@@ -183,6 +190,8 @@ class _ClusterRun:
             future = next(self.finished)
             task, attempt = self.given.pop(future)
             if future.status == "finished":
+                if not self.work.heavy:  # its task, with its images, would be kept as well
+                    self.kept.append(future)
                 return future.result()
             error = None if future.status in ("cancelled", "lost") else future.exception()
             if isinstance(error, KilledWorker):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import __version__, scores
-from ._chunk_job import Classes, Job, OnBad, batch_of, explained
+from . import scores
+from ._chunk_job import Classes, Job, OnBad, batch_of, explained, versions
 from ._image_loading import Prepare, load
 from ._image_sources import Source
 from ._kept import digest
@@ -79,7 +77,7 @@ def make_job(
             "preparation": digest(prepare),
             "dtype": dtype,
             "chunk": str(size),
-            "versions": _versions(),
+            "versions": versions(),
         },
     )
     return job, size
@@ -117,13 +115,6 @@ def input_shape(model: Any) -> tuple[int | None, ...] | None:
     """``(H, W, C)`` that a Keras model takes, as far as it says."""
     inputs = getattr(model, "inputs", None)
     return tuple(inputs[0].shape[1:]) if inputs else None
-
-
-def _versions() -> dict[str, str]:
-    """What else decides bits: the library, what computes, and Python, whose code is in a mark."""
-    names = ("numpy", "tensorflow", "keras") if "keras" in sys.modules else ("numpy",)
-    found = {name: importlib.metadata.version(name) for name in names}
-    return {"xai_utils": __version__, "python": "{}.{}".format(*sys.version_info[:2])} | found
 
 
 def about(job: Job) -> dict[str, Any]:

@@ -28,6 +28,24 @@ class Result(NamedTuple):
     chance: Values
 
 
+class Part(NamedTuple):
+    """Some of a data set's images, in the order in which they are explained: one chunk of work.
+
+    ``start`` is their place in that order, ``numbers`` those in the data set.
+    """
+
+    start: int
+    numbers: NDArray[np.intp]
+    images: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    masks: NDArray[np.bool_] | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the images."""
+        return (self.images.shape[1], self.images.shape[2])
+
+
 class Data(NamedTuple):
     """What is needed of a data set, and the order in which its images are explained."""
 
@@ -55,6 +73,11 @@ class Data(NamedTuple):
             dataset.class_names,
             in_turn(labels, seed),
         )
+
+    def part(self, index: NDArray[np.intp], start: int) -> Part:
+        """The images of these numbers, which come in the order from ``start`` on."""
+        masks = None if self.masks is None else self.masks[index]
+        return Part(start, index, self.images[index], self.labels[index], masks)
 
     def sample(self, limit: int | None) -> NDArray[np.intp]:
         return self.order if limit is None else self.order[:limit]

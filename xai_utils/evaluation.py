@@ -8,23 +8,20 @@ network (an edge detector, the same method on a network with random weights) go 
 
 from __future__ import annotations
 
-import functools
-import time
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import _evaluation_store as store
 from . import scores
+from ._chunk_runs import Work, check_client, chunks
+from ._evaluation_parts import Panel, of_part
 from ._evaluation_table import Data, Result, in_turn, per_image, table
 from ._evaluation_terms import (
     Case,
     Explainer,
-    Maps,
     Method,
     Metric,
     default_metrics,
@@ -68,6 +65,7 @@ def evaluate(
     level: float = 0.95,
     draws: int = 1000,
     return_values: bool = False,
+    client: Any = None,
 ) -> Any:
     """Measure every method with every metric on every image, class by class, beside chance.
 
@@ -91,6 +89,8 @@ def evaluate(
         seed: of the samples and of the bootstrap.
         level, draws: of the interval; see `metrics.bootstrap_interval`.
         return_values: also return the value of every single image.
+        client: a ``dask.distributed.Client``, whose workers then measure the chunks side by side
+            (see `distributed.explain_dataset`); no value changes.  None for this process.
 
     Returns:
         A `Scoreboard`: a frame with the columns ``method, control, metric, better, class, mean,
@@ -106,6 +106,7 @@ def evaluate(
         TypeError: options of which it cannot be told whether they changed (with ``folder`` only).
     """
     named, asked = _checked(methods, metrics, dataset)
+    check_client(client)
     chunk = scores.check_count("chunk", chunk)
     data = Data.of(dataset, seed)
     kept = None
@@ -124,7 +125,7 @@ def evaluate(
                 continue
             bar.set_description(name)
             alike = {n: m for n, m in named.items() if n not in found and _one_pass(m, method)}
-            for n, result in _measured(alike, model, data, asked, chunk, bar).items():
+            for n, result in _measured(alike, model, data, asked, chunk, bar, client).items():
                 found[n] = result
                 if kept is not None:
                     kept.write(n, named[n], result)
@@ -153,32 +154,23 @@ def _measured(
     asked: Mapping[str, Metric],
     chunk: int,
     bar: Any,
+    client: Any,
 ) -> dict[str, store.Found]:
     """Each metric's numbers of images, values and chances, and seconds per image, by method."""
-    size, (named, first) = data.images.shape[1:3], next(iter(methods.items()))
-    order = data.sample(first.images)
-    one = data.images[order[:1]], data.labels[order[:1]]
-    raw = _explained(named, first, model, *one)  # what traces is not timed
-    for name, method in methods.items():
-        read_map(name, raw, size, method.reading, method.smooth)  # an unfit map is refused at once
-    parts: dict[str, dict[str, list[Result]]] = {n: {m: [] for m in asked} for n in methods}
-    seconds = dict.fromkeys(methods, 0.0)
-    for start in range(0, len(order), chunk):
-        index = order[start : start + chunk]
-        begun = time.process_time()
-        raw = _explained(named, first, model, data.images[index], data.labels[index])
-        spent = time.process_time() - begun
-        for name, method in methods.items():
-            begun = time.process_time()
-            maps = read_map(name, raw, size, method.reading, method.smooth)
-            seconds[name] += spent + time.process_time() - begun
-            explain = functools.partial(_map_of, name, method, size)
-            for m, metric in asked.items():
-                part = _asked(m, metric, maps, index, start, model, data, explain, method)
-                if part is not None:
-                    parts[name][m].append(part)
-            bar.update(len(index))
-    return {n: (_joined(parts[n]), seconds[n] / len(order)) for n in methods}
+    order = data.sample(next(iter(methods.values())).images)
+    work = Work(of_part, Panel(methods, model, asked), "evaluate", heavy=True)
+    starts = range(0, len(order), chunk)
+    tasks = (data.part(order[s : s + chunk], s) for s in starts)
+    found = {}
+    for start, part in chunks(work, tasks, client):
+        found[start] = part
+        bar.update(len(order[start : start + chunk]))
+    parts = [found[s] for s in starts]  # from a cluster they come in any order
+    results = {}
+    for name in methods:
+        told = {m: [p[name][0][m] for p in parts if m in p[name][0]] for m in asked}
+        results[name] = _joined(told), sum(p[name][1] for p in parts) / len(order)
+    return results
 
 
 def _joined(parts: Mapping[str, list[Result]]) -> dict[str, Any]:
@@ -187,71 +179,6 @@ def _joined(parts: Mapping[str, list[Result]]) -> dict[str, Any]:
         for m, found in parts.items()
         if found
     }
-
-
-def _explained(
-    name: str,
-    method: Method,
-    model: keras.Model,
-    images: NDArray[np.float32],
-    target: NDArray[np.int32],
-    seed: int = 0,
-) -> NDArray[Any]:
-    """What a method gives for these images, unread."""
-    options = {"seed": seed} if method.seeded else {}
-    with warnings.catch_warnings():  # the table counts them
-        warnings.filterwarnings("ignore", message=".*zero everywhere.*")
-        found = np.asarray(method.explain(model, images, target, **options))
-    if len(found) != len(images):
-        raise ValueError(f"{name} gives shape {found.shape} for {len(images)} images")
-    return found
-
-
-def _map_of(
-    name: str,
-    method: Method,
-    size: tuple[int, int],
-    model: keras.Model,
-    images: NDArray[np.float32],
-    target: NDArray[np.int32],
-    seed: int = 0,
-) -> Maps:
-    """`Case.explain`: one map a picture."""
-    found = _explained(name, method, model, images, target, seed)
-    return read_map(name, found, size, method.reading, method.smooth)
-
-
-def _asked(
-    name: str,
-    metric: Metric,
-    maps: Maps,
-    index: NDArray[np.intp],
-    start: int,
-    model: keras.Model,
-    data: Data,
-    explain: Callable[..., Maps],
-    method: Method,
-) -> Result | None:
-    """One metric on the maps of one chunk, as far as its limit of images reaches."""
-    limit = metric.limit(method)
-    limit = len(data.labels) if limit is None else limit
-    keep = np.arange(len(index)) < limit - start  # a sample is the beginning of the order
-    if metric.truth:
-        keep &= data.masks[index].any(axis=(1, 2)) if data.masks is not None else False
-    if not keep.any():
-        return None
-    index, maps = index[keep], maps[keep]
-    masks = data.masks[index] if data.masks is not None and metric.truth else None
-    case = Case(model, data.images[index], data.labels[index], masks, explain, method.seeded)
-    found, chance = metric.measure(maps, case)
-    value = np.asarray(found, np.float64)
-    level = np.asarray(np.nan if chance is None else chance, np.float64)
-    if value.shape != index.shape or level.shape not in ((), index.shape):
-        raise ValueError(
-            f"metric {name!r} gives values {value.shape} and chance {level.shape} for "
-            f"{len(index)} maps; expected ({len(index)},), and for chance that or a number"
-        )
-    return Result(index, value, np.broadcast_to(level, value.shape))
 
 
 def _checked(

@@ -110,13 +110,16 @@ def load(network: str) -> Board:
     return Board(network, training.load_or_train(network), test, references, fill)
 
 
-def run(board: Board, folder: Path | None = None, images: int | None = None) -> Scoreboard:
+def run(
+    board: Board, folder: Path | None = None, images: int | None = None, client: Any = None
+) -> Scoreboard:
     """Measure every method of the course on one network; see `evaluation.evaluate`.
 
     Args:
         board: from `load`.
         folder: where partial results are kept, one folder a network.
         images: only so many test images, to try it out.
+        client: of a Dask cluster that measures side by side; see `evaluation.evaluate`.
 
     Returns:
         A `Scoreboard` with the columns ``data, network`` before the others.
@@ -135,6 +138,7 @@ def run(board: Board, folder: Path | None = None, images: int | None = None) -> 
         test,
         course_metrics(truth, board.fill),
         folder=None if folder is None else folder / board.network,
+        client=client,
     )
     found.insert(0, "data", test.name)
     found.insert(1, "network", board.network)

@@ -17,6 +17,7 @@ import zarr
 from PIL import Image
 
 from networks import functional, gap_layers, keras, seeded
+from xai_utils import _chunk_job
 from xai_utils._kept import digest
 from xai_utils._networks import Scaling
 from xai_utils.cam import grad_cam, layer_cam
@@ -418,9 +419,12 @@ def test_other_versions_are_refused(
     gap: Any, many: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explain_dataset(batched, gap, many, tmp_path / "maps", chunk=CHUNK)
-    monkeypatch.setattr("xai_utils._dataset_job.__version__", "0.0.9")
+    older = _chunk_job.versions() | {"xai_utils": "0.0.9"}
+    monkeypatch.setattr("xai_utils._dataset_job.versions", lambda: older)
     with pytest.raises(OtherStore, match="versions"):
         explain_dataset(batched, gap, many, tmp_path / "maps", chunk=CHUNK)
+    with pytest.raises(RuntimeError, match=r"a worker has .*, the client .*0\.0\.9"):
+        explain_dataset(batched, gap, many, tmp_path / "by an older client", chunk=CHUNK)
 
 
 def test_a_folder_of_something_else_is_left_alone(

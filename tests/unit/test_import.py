@@ -46,7 +46,7 @@ FLOORS = [
     },
     {  # what asks methods and metrics together
         *("evaluation", "_evaluation_store", "_evaluation_table", "_evaluation_terms"),
-        "_evaluation_views",
+        *("_evaluation_parts", "_evaluation_views"),
         *("live", "_live_frame", "_live_steps", "_live_views", "_live_widget"),
         *("scoreboard", "_course_maps", "_course_metrics", "_course_sums", "_saliency_cards"),
     },
