@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import archive_pages
 import cards
 import scores_pages
 import teaching
@@ -233,6 +234,10 @@ PARTS: dict[str, Callable[[Course], str]] = {
     "lesson": scores_pages.lesson,
     "scoreboard": scores_pages.scoreboard,
     "saliency_cards": scores_pages.saliency_cards,
+    "archive_faults": archive_pages.faults,
+    "archive_overhead": archive_pages.overhead,
+    "archive_whole": archive_pages.whole,
+    "archive_million": archive_pages.million,
     "weeks": teaching.weeks,
     "day": teaching.day,
     "timings": teaching.timings,

@@ -30,7 +30,7 @@ WEEKS = (
     Week("Pixels: the gradient, covering, walking", ("07", "08"), ("09",)),
     Week("Maps of a layer", ("10", "11", "12")),
     Week("Large networks and photographs", ("13", "14"), ("15",)),
-    Week("Judging explanations, and a network that cheats", ("16", "17"), ("18",)),
+    Week("Judging explanations, and a network that cheats", ("16", "17"), ("18", "19")),
 )
 
 DAY = (  # minutes, what happens, notebooks

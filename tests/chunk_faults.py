@@ -104,7 +104,7 @@ def cluster(**options: Any) -> Iterator[Any]:
     """Two workers of one thread each, as processes of this machine, and a client of them."""
     from distributed import Client, LocalCluster
 
-    settings: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    settings: dict[str, Any] = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     settings |= {"silence_logs": logging.CRITICAL} | options
     with LocalCluster(**settings) as made, Client(made) as client:
         yield client
@@ -167,9 +167,15 @@ def every_worker_dies(folder: Path) -> Fault:
 
 def _at_rest(client: Any, store: Path) -> int:
     """Chunks that are there once the workers have finished what they had begun."""
-    _wait_for(lambda: not any(client.processing().values()))
-    time.sleep(4 * chunk_methods.PAUSE)
+    client.run(_at_rest_here)
     return _records(store)
+
+
+def _at_rest_here() -> None:
+    from xai_utils._chunk_runs import _turn
+
+    with _turn:  # a worker has it while it is at a chunk
+        pass
 
 
 def _records(store: Path) -> int:

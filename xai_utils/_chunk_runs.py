@@ -21,6 +21,7 @@ from ._map_store import EXTRA
 from ._quiet import import_tensorflow, quiet_stderr
 
 ATTEMPTS = 5  # to give out one chunk, each after a scheduler or a sent image was lost
+SUSPICIONS = 2  # Dask also blames a chunk that only waited at a worker when that died
 AHEAD = 2  # chunks sent to a cluster for each of its threads, where they carry images
 
 
@@ -96,7 +97,7 @@ def _packed(shared: Any) -> Sent:
     from distributed.protocol import pickle as transport  # Dask's own way from process to process
 
     packed = transport.dumps(shared)
-    return Sent(uuid.uuid4().hex, packed, b"keras" in packed)
+    return Sent(uuid.uuid4().hex, packed, b"keras." in packed)  # the module of a model's class
 
 
 @functools.lru_cache(maxsize=2)
@@ -194,12 +195,13 @@ class _ClusterRun:
                     self.kept.append(future)
                 return future.result()
             error = None if future.status in ("cancelled", "lost") else future.exception()
-            if isinstance(error, KilledWorker):
+            deadly = isinstance(error, KilledWorker)
+            if deadly and attempt >= SUSPICIONS:
                 raise WorkersLost(
                     f"the workers that computed {_where(task)} died one after the other, killed or "
                     f"out of memory: give each more memory, or make the chunks smaller"
                 ) from error
-            again = error is None or isinstance(error, MemoryError) or _is_loss(error)
+            again = error is None or deadly or isinstance(error, MemoryError) or _is_loss(error)
             if not again or attempt >= ATTEMPTS:
                 raise error or SchedulerLost(f"{_where(task)} was lost {attempt} times")
             self.wait_for_scheduler()

@@ -60,8 +60,8 @@ class Explained:
         damaged: chunks that were there with a wrong checksum, and were computed again.
         skipped: number, name and reason of each image that could not be explained; its map is NaN.
         empty: maps that are zero everywhere.
-        seconds: of wall time, ``start`` to the first chunk, ``total``; and, summed over the chunks
-            of all workers, ``read``, ``compute``, ``write``.
+        seconds: of wall time, ``start`` (until the first chunk was begun) and ``total``; and,
+            summed over the chunks of all workers, ``read``, ``compute``, ``write``.
     """
 
     path: Path
@@ -182,7 +182,7 @@ class _Run:
         self.job, self.data, self.size, self.client = job, data, size, client
         self.target = target
         self.count = -(-len(data) // size)
-        self.first: float | None = None  # when the first chunk was there
+        self.begun: float | None = None  # when the first chunk was
 
     def all(self, store: MapStore, bar: Any) -> list[Told]:
         there = [n for n in range(self.count) if store.record(n) is not None]
@@ -202,7 +202,8 @@ class _Run:
     def over(self, function: Callable[..., Told], numbers: list[int], bar: Any) -> Iterator[Told]:
         work = Work(function, self.job, TASKS, heavy=self.data.in_memory)
         for told in chunks(work, map(self.chunk, numbers), self.client):
-            self.first = self.first or time.perf_counter()
+            if self.begun is None:
+                self.begun = time.perf_counter() - told.read - told.compute - told.write
             if told.done != "damaged":
                 bar.update(told.images)
             yield told
@@ -221,7 +222,7 @@ def _summary(run: _Run, told: list[Told], whole: dict[str, Any], begun: float) -
         images[t.done] += t.images
     seconds = {k: sum(getattr(t, k) for t in told) for k in ("read", "compute", "write")}
     now = time.perf_counter()
-    seconds |= {"start": (run.first or now) - begun, "total": now - begun}
+    seconds |= {"start": (run.begun or now) - begun, "total": now - begun}
     skipped = tuple((n, name, why) for n, name, why in whole["skipped"])
     if whole["empty"] or skipped:
         warnings.warn(

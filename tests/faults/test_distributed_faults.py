@@ -26,7 +26,7 @@ from xai_utils.gradients import saliency, smooth_grad
 EXPECTED = {  # what it says; chunks that are there when it ends; chunks done twice
     "killed_worker": (r"went on by itself: 400 of 400 images there", None, 1),
     "worker_out_of_memory": (r"went on by itself: 400 of 400 images there", None, 1),
-    "every_worker_dies": (r"images 200 to 207 died one after the other", (0, CHUNKS), 2),
+    "every_worker_dies": (r"images 200 to 207 died one after the other", (0, CHUNKS), 4),
     "scheduler_restarted": (r"went on by itself: 400 images there", None, None),
     "interrupted": (r"KeyboardInterrupt \d+ of 50 chunks are kept in .*; call again", (9, 49), 0),
     "killed": (r"nothing", (9, 49), 0),

@@ -40,6 +40,7 @@ JUDGING = {  # all methods
     "16_are_explanations_right",
     "17_the_network_that_cheats",
     "18_find_the_fault",
+    "19_a_million_images",
 }
 
 
