@@ -41,7 +41,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import chunk_methods
 
 RESULT = ROOT / "data" / "scale.json"
-FEW, ROUNDS = 512, 3  # plates and rounds of the step `overhead`
+FEW, ROUNDS = 1024, 3  # plates and rounds of the step `overhead`
 CLUSTERS = {"1 x 1": (1, 1), "1 x 2": (1, 2), "2 x 1": (2, 1)}  # workers x threads of each
 EMPTY = 1000  # chunks of nothing
 
@@ -101,33 +101,41 @@ def peak(_: Any = None) -> int:
 
 
 def overhead(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Grad-CAM of the same plates, the plain call and all other ways by turns."""
+    """Grad-CAM of the same plates on the disk, the plain call and all other ways by turns."""
+    import zarr
+
     pixels, data = plates(FEW)
-    model, x = network(data), distributed.unit_range(pixels)
+    model, chunks = network(data), (128, 200, 200, 1)
+    given = zarr.create_array(folder / "plates", data=pixels, chunks=chunks)
+    few = zarr.create_array(folder / "few plates", data=pixels[:256], chunks=chunks)
     stores = iter(range(10_000))
     last: dict[str, Any] = {}
 
-    def through(way: str, client: Any, images: np.ndarray) -> None:
+    def through(way: str, client: Any, images: Any) -> None:
         out = folder / f"overhead {next(stores)}"
-        last[way] = distributed.explain_dataset(cam.grad_cam, model, images, out, client=client)
+        last[way] = distributed.explain_dataset(
+            cam.grad_cam, model, images, out, prepare=distributed.unit_range, client=client
+        )
 
     with contextlib.ExitStack() as stack:
-        ways: dict[str, Callable[[np.ndarray], Any]] = {
-            "plain, 2 threads": lambda images: cam.grad_cam(model, images),
+        ways: dict[str, Callable[[Any], Any]] = {
+            "plain, 2 threads": lambda images: cam.grad_cam(
+                model, distributed.unit_range(images[:])
+            ),
             "this process": lambda images: through("this process", None, images),
         }
         clients = {n: stack.enter_context(cluster(*size)) for n, size in CLUSTERS.items()}
         for name, client in clients.items():
             ways[name] = functools.partial(through, name, client)
         for way in ways.values():
-            way(x[:256])  # compiles, on every worker
+            way(few)  # compiles, on every worker
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         processor: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 at = clients.get(name)
                 begun = spent(at)
-                seconds[name].append(timed(functools.partial(way, x)))
+                seconds[name].append(timed(functools.partial(way, given)))
                 processor[name].append(spent(at) - begun)
         memory = {n: max(c.run(peak).values()) for n, c in clients.items()}
 

@@ -7,12 +7,14 @@ given out anew.  An error of the work itself ends the run; what was kept by then
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import threading
 import time
 import uuid
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -161,10 +163,14 @@ class _ClusterRun:
         self.sent, self.held = _packed(work.shared), None
         self.given: dict[Any, tuple[Any, int]] = {}  # future: task, how often it was given
         self.finished = as_completed()
+        self.threads = 1
         self.kept: list[Any] = []  # so that Dask's dashboard shows how much is done
 
     def enough(self) -> int:
-        return AHEAD * max(1, sum(self.client.nthreads().values()))
+        """How many tasks on the way keep every thread busy."""
+        with contextlib.suppress(OSError):  # while the scheduler is away it is as it was
+            self.threads = max(1, sum(self.client.nthreads().values()))
+        return AHEAD * self.threads
 
     def give(self, task: Any, attempt: int = 1) -> None:
         """Give a task to the cluster."""
@@ -185,27 +191,36 @@ class _ClusterRun:
 
     def result(self) -> Any:
         """The next result; what the cluster has lost is given out again before."""
-        from distributed.scheduler import KilledWorker
-
         while True:
             future = next(self.finished)
             task, attempt = self.given.pop(future)
-            if future.status == "finished":
+            try:
+                found = future.result()
+            except (Exception, CancelledError) as error:
+                self.give_again(task, attempt, error)
+            else:
                 if not self.work.heavy:  # its task, with its images, would be kept as well
                     self.kept.append(future)
-                return future.result()
-            error = None if future.status in ("cancelled", "lost") else future.exception()
-            deadly = isinstance(error, KilledWorker)
-            if deadly and attempt >= SUSPICIONS:
-                raise WorkersLost(
-                    f"the workers that computed {_where(task)} died one after the other, killed or "
-                    f"out of memory: give each more memory, or make the chunks smaller"
-                ) from error
-            again = error is None or deadly or isinstance(error, MemoryError) or _is_loss(error)
-            if not again or attempt >= ATTEMPTS:
-                raise error or SchedulerLost(f"{_where(task)} was lost {attempt} times")
+                return found
+
+    def give_again(self, task: Any, attempt: int, error: BaseException) -> None:
+        """Give a task out anew if it was the cluster that failed; raise if it was the work."""
+        from distributed.scheduler import KilledWorker
+
+        deadly = isinstance(error, KilledWorker)
+        if deadly and attempt >= SUSPICIONS:
+            raise WorkersLost(
+                f"the workers that computed {_where(task)} died one after the other, killed or "
+                f"out of memory: give each more memory, or make the chunks smaller"
+            ) from error
+        lost = _is_loss(error)
+        if lost:
             self.wait_for_scheduler()
-            self.give(task, attempt + 1)
+            if attempt >= ATTEMPTS:
+                raise SchedulerLost(f"{_where(task)} was lost {attempt} times") from error
+        elif not (deadly or isinstance(error, MemoryError)) or attempt >= ATTEMPTS:
+            raise error
+        self.give(task, attempt + 1)
 
     def wait_for_scheduler(self) -> None:
         """Wait as long as the client itself tries to find its scheduler again.
@@ -234,7 +249,7 @@ def _is_loss(error: BaseException) -> bool:
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
 
-    return isinstance(error, FutureCancelledError | CommClosedError)
+    return isinstance(error, FutureCancelledError | CommClosedError | CancelledError)
 
 
 def _where(task: Any) -> str:
