@@ -120,8 +120,8 @@ def compute(job: Job, chunk: Chunk) -> Told:
         ValueError: what the method raises; a result that is no map, or does not fit the dtype.
     """
     store, size = MapStore(job.out), chunk.stop - chunk.start
-    if job.marks["versions"] != versions():
-        raise RuntimeError(f"a worker has {versions()}, the client {job.marks['versions']}")
+    if job.marks["software"] != versions():
+        raise RuntimeError(f"a worker has {versions()}, the client {job.marks['software']}")
     if (before := store.record(chunk.number)) is not None:
         return Told(chunk.number, "kept", size, len(before["skipped"]), before["empty"])
     begun = time.perf_counter()

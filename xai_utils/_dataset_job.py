@@ -77,7 +77,7 @@ def make_job(
             "preparation": digest(prepare),
             "dtype": dtype,
             "chunk": str(size),
-            "versions": versions(),
+            "software": versions(),
         },
     )
     return job, size

@@ -421,7 +421,7 @@ def test_other_versions_are_refused(
     explain_dataset(batched, gap, many, tmp_path / "maps", chunk=CHUNK)
     older = _chunk_job.versions() | {"xai_utils": "0.0.9"}
     monkeypatch.setattr("xai_utils._dataset_job.versions", lambda: older)
-    with pytest.raises(OtherStore, match="versions"):
+    with pytest.raises(OtherStore, match="another software"):
         explain_dataset(batched, gap, many, tmp_path / "maps", chunk=CHUNK)
     with pytest.raises(RuntimeError, match=r"a worker has .*, the client .*0\.0\.9"):
         explain_dataset(batched, gap, many, tmp_path / "by an older client", chunk=CHUNK)
