@@ -101,7 +101,9 @@ def million(course: Course) -> str:
         f"The scheduler needs $d$ = {1000 * dispatch:.1f} ms for a chunk (measured with "
         f"{measured['dispatch']['chunks']:,} chunks of nothing on two workers).",
         "",
-        "| | " + " | ".join(f"{n:,} workers" for n in WORKERS) + " | $N^*$ | MB/s at $N^*$ |",
+        "| | "
+        + " | ".join(f"{n:,} worker{'s' * (n > 1)}" for n in WORKERS)
+        + " | $N^*$ | MB/s at $N^*$ |",
         "|---|" + "--:|" * (len(WORKERS) + 2),
     ]
     for run in runs:

@@ -97,8 +97,8 @@ def explain_dataset(
     Called again after it was stopped in any way, it checks what is there and computes the rest.
 
     Args:
-        method: ``method(model, images, target)`` to one array with a map each; options by
-            `functools.partial`.
+        method: ``method(model, images, target)`` to one array with a map each; options, which hold
+            for every image, by `functools.partial`.
         model: a Keras model, or whatever the method takes.
         images: an array ``(N, H, W, C)``; a `zarr.Array` or `h5py.Dataset`; the path of a Zarr
             array or of a folder of pictures (see `ImageFolder`).  Files must lie at the same path
