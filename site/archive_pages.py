@@ -47,7 +47,13 @@ def overhead(course: Course) -> str:
             f"| {own:.2f} |"
         )
     gain = step["two_workers_over_one"]
-    lines += ["", f"Two workers of one thread each are {gain:.2f} times as fast as one of them."]
+    two, one = (step["processor"][way] / step["seconds"][way] for way in ("2 x 1", "1 x 1"))
+    lines += [
+        "",
+        f"Two workers of one thread each are {gain:.2f} times as fast as one of them. In that time "
+        f"the machine gave the two and their client {two:.1f} cores, and the one {one:.1f}: more "
+        "cannot be gained than it gives.",
+    ]
     return "\n".join(lines)
 
 
