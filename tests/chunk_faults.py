@@ -149,7 +149,7 @@ def worker_out_of_memory(folder: Path) -> Fault:
 
 def every_worker_dies(folder: Path) -> Fault:
     """The run gives up at that chunk; once the cause is mended, another call does the rest."""
-    import dask
+    import dask.distributed  # first: leaving `set` would take what it adds to the settings away
 
     method = accident(folder, "killed", always=True)
     said, kept = "nothing", None
