@@ -402,6 +402,8 @@ FAULTS: dict[str, Callable[[Path], Fault]] = {
 
 def main(what: str, folder: str, *on: str) -> None:
     """The run that is stopped from outside, or that of the small disk."""
+    # What a shell starts in the background ignores Ctrl-C, and so would all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if what == "disk":
         _on_disk(Path(folder))
     elif on:

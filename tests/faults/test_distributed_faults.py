@@ -79,10 +79,14 @@ def test_every_bit_is_the_same_for_one_two_and_four_workers(four: Any, tmp_path:
 
 
 def _threads() -> int | None:
+    import os
     import sys
 
-    tf = sys.modules.get("tensorflow")  # a worker that came last may have had no chunk
-    return tf and tf.config.threading.get_intra_op_parallelism_threads()
+    tf = sys.modules.get("tensorflow")
+    if tf is None:  # a worker that came last may have had no chunk
+        return None
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS")  # what the tests share the cores by
+    return int(told or tf.config.threading.get_intra_op_parallelism_threads())
 
 
 def test_images_in_memory_survive_the_worker_that_has_them(tmp_path: Path) -> None:
