@@ -8,7 +8,7 @@ network (an edge detector, the same method on a network with random weights) go 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,22 +113,9 @@ def evaluate(
     if folder is not None:
         marks = {"model": model, "data": data, "metrics": dict(asked), "options": (chunk, seed)}
         kept = store.Folder(Path(folder), {k: store.digest(v) for k, v in marks.items()})
-    found: dict[str, store.Found] = {}
-    for name, method in named.items():
-        if kept is not None and (before := kept.read(name, method)) is not None:
-            found[name] = before
-    work = {name: len(data.sample(method.images)) for name, method in named.items()}
-    with _bar(sum(work.values())) as bar:
-        bar.update(sum(work[name] for name in found))
-        for name, method in named.items():
-            if name in found:
-                continue
-            bar.set_description(name)
-            alike = {n: m for n, m in named.items() if n not in found and _one_pass(m, method)}
-            for n, result in _measured(alike, model, data, asked, chunk, bar, client).items():
-                found[n] = result
-                if kept is not None:
-                    kept.write(n, named[n], result)
+    found = _found(
+        named, kept, lambda some, bar: _measured(some, model, data, asked, chunk, bar, client), data
+    )
     results = {
         name: ({m: Result(*v) for m, v in found[name][0].items()}, found[name][1]) for name in named
     }
@@ -136,6 +123,32 @@ def evaluate(
     better = {name: metric.better for name, metric in asked.items()}
     board = table(results, controls, better, data, {"level": level, "draws": draws, "seed": seed})
     return (board, per_image(results, data)) if return_values else board
+
+
+def _found(
+    methods: Mapping[str, Method],
+    kept: store.Folder | None,
+    measure: Callable[[Mapping[str, Method], Any], dict[str, store.Found]],
+    data: Data,
+) -> dict[str, store.Found]:
+    """The results of all methods: those that were kept, and the others measured and kept."""
+    found: dict[str, store.Found] = {}
+    for name, method in methods.items():
+        if kept is not None and (before := kept.read(name, method)) is not None:
+            found[name] = before
+    work = {name: len(data.sample(method.images)) for name, method in methods.items()}
+    with _bar(sum(work.values())) as bar:
+        bar.update(sum(work[name] for name in found))
+        for name, method in methods.items():
+            if name in found:
+                continue
+            bar.set_description(name)
+            alike = {n: m for n, m in methods.items() if n not in found and _one_pass(m, method)}
+            for n, result in measure(alike, bar).items():
+                found[n] = result
+                if kept is not None:
+                    kept.write(n, methods[n], result)
+    return found
 
 
 # --- one method, or several that read one explanation --------------------------------------------
