@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course site serve slides mirror figures lab labs test bench train scoreboard lint store lock clean
+.PHONY: help setup course site serve slides mirror figures lab labs test guards bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,9 @@ labs: .venv/.installed ## make student copies of the graded labs, for nbgrader, 
 
 test: .venv/.installed ## check everything: style, types, units, notebooks, site
 	@$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
+
+guards: .venv/.installed ## take away what guards against each fault, and see its test fail
+	@$(RUN) tests/fault_table.py --remove-guards
 
 bench: .venv/.installed ## measure speed against the floor and against other libraries
 	@$(RUN) benchmarks/run.py

@@ -53,6 +53,7 @@ def write(source: Path, build: Path) -> None:
     course = Course(source, build)
     shutil.copytree(TEXT, source, dirs_exist_ok=True)
     shutil.copy(SITE / "poster.png", source)
+    shutil.copy(SITE.parent / "tests" / "faults" / "README.md", source / "faults.md")
     (source / "_parts").mkdir()
     for name, make in PARTS.items():
         (source / "_parts" / f"{name}.md").write_text(make(course) + "\n", encoding="utf-8")

@@ -104,6 +104,13 @@ def test_a_damaged_download_is_refused_with_a_warning_and_the_next_url_is_asked(
     assert left_in_cache() == ["file.bin"]
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A download that is cut off, empty, too long, of another hash, or a login page",
+    sees="a warning that says what was wrong, then the next address; `Unavailable` after the last",
+    kept="nothing of it stays in the cache; what was there before stays",
+    guard=("xai_utils/storage.py", "            check_file(part.path, entry, verify)\n", ""),
+)
 @pytest.mark.parametrize("manner", DAMAGE)
 def test_a_damaged_download_leaves_nothing_behind(site, manner: str) -> None:
     serve(site)

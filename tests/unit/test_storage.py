@@ -339,6 +339,13 @@ def test_unsafe_names_are_refused(name: str, tmp_path: Path) -> None:
     assert tree(tmp_path) == {"a.zip"}
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A symbolic link in a zip archive",
+    sees="`ValueError`: … is a folder or a link in the archive, not a file",
+    kept="nothing is unpacked",
+    guard=("xai_utils/_archive.py", "info.is_dir() or stat.S_ISLNK(info.external_attr >> 16)", "0"),
+)
 def test_a_link_is_refused(tmp_path: Path) -> None:
     info = zipfile.ZipInfo("IMAGES/a.jpg")
     info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
@@ -350,6 +357,13 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
     assert tree(tmp_path) == {"a.zip"}
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A zip bomb: a member that unpacks to far more than is expected",
+    sees="`ValueError`: … has 68,157,440 bytes, more than …",
+    kept="nothing is unpacked; never more is read than the manifest allows",
+    guard=("xai_utils/_archive.py", "if info.file_size > limit:", "if False:"),
+)
 @pytest.mark.parametrize("sizes", [True, False], ids=["manifest with sizes", "without"])
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, sizes: bool) -> None:
     bomb = bytes(65 * 2**20)
