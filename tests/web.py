@@ -156,8 +156,8 @@ STILL = "*, *::before, *::after { transition: none !important; animation: none !
 def visit(chrome: Any, root: str, name: str, *, closely: bool = True) -> Visit:
     """Open a page, note what it loads and says, have axe-core judge it, then hold it upright.
 
-    `closely`: also in the dark, and each word of the code.  These colours are the same on all
-    pages, and judging a notebook's thousands of words takes longer than all the rest.
+    `closely`: also in the dark, and the code.  Its colours are the same on all pages, and judging a
+    notebook's thousands of words takes longer than all the rest.
     """
     seen = Visit()
     tab = chrome.new_page(viewport=DESK, color_scheme="light")
@@ -189,7 +189,7 @@ CUT = """() => [...document.querySelectorAll(".math")]
 def _violations(tab: Any, code: bool) -> list[str]:
     # Nothing is fetched a second time (preload), and what passed is not listed.
     options = {"runOnly": WCAG, "preload": False, "resultTypes": ["violations"]}
-    where = {"exclude": [] if code else [".highlight span"]}
+    where = {"exclude": [] if code else [".highlight pre"]}
     found = tab.evaluate("([where, how]) => axe.run(where, how)", [where, options])["violations"]
     return [f"{v['id']} ({len(v['nodes'])}): {v['nodes'][0]['html'][:200]}" for v in found]
 

@@ -42,8 +42,9 @@ def fit_image(
     samples: int,
     width: float,
     seed: int,
+    batch: int,
 ) -> tuple[Floats, float]:
-    """Weights of the superpixels of one image, and R^2."""
+    """Weights of the superpixels of one image, and R^2; ``ask`` gets ``batch`` pictures a call."""
     with _quiet_lime() as lime:
         explainer = lime.lime_image.LimeImageExplainer(
             kernel_width=width, feature_selection="none", random_state=seed
@@ -55,7 +56,7 @@ def fit_image(
             top_labels=None,
             hide_color=hide,
             num_samples=samples,
-            batch_size=64,
+            batch_size=batch,
             segmentation_fn=lambda _: segments,  # otherwise quickshift, with a seed of its own
         )
     return _by_index(found.local_exp[label]), float(found.score)

@@ -252,10 +252,10 @@ def lime_image(
     width, samples = _width(kernel_width), check_count("samples", samples)
     heat, spread = np.empty(cut.shape, np.float32), np.empty(cut.shape, np.float32)
     r2 = np.empty(len(x))
+    ask, batch = _scores_of(look, x.shape[-1]), look.batch_size
     for n, patch in enumerate(cut):
-        ask = _scores_of(look, x.shape[-1])
         runs = [
-            fit_image(ask, x[n], patch, int(classes[n]), hide, samples, width, seed + k)
+            fit_image(ask, x[n], patch, int(classes[n]), hide, samples, width, seed + k, batch)
             for k in range(check_count("seeds", seeds))
         ]
         mean, sd = _over_seeds([weights for weights, _ in runs])
