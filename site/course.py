@@ -3,6 +3,7 @@
 `python site/course.py` writes the executed notebooks to build/notebooks and the pages to
 build/site; `python site/course.py 10 11 --no-site` executes the notebooks that begin so, no more;
 `python site/course.py --stored` makes the pages of the outputs that are stored, and executes none.
+An execution of all that was broken off is taken up where it ended, unless `--afresh` is given.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import pages
 from kernels import Run, executed, run, threads
+from unfinished import Unfinished
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -122,14 +124,19 @@ def keep(run: Run, folder: Path) -> Path:
     return chosen
 
 
-def execute_all(paths: list[Path], folder: Path, at_once: int) -> list[Run]:
-    """Execute notebooks, so many side by side, and say how each went.
+def execute_all(
+    paths: list[Path],
+    folder: Path,
+    at_once: int,
+    done: Callable[[Path, Run], None] = lambda path, run: None,
+) -> list[Run]:
+    """Execute notebooks, so many side by side, say how each went, and tell `done`.
 
     The cores are shared out among them: two notebooks with one thread each are done sooner than
     one after the other with two threads, because much of a notebook is Python.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | threads(max(1, CORES // min(at_once, len(paths))))
+    environment = os.environ | threads(max(1, CORES // max(1, min(at_once, len(paths)))))
     free, progress = asyncio.Semaphore(at_once), Progress()
 
     async def one(number: int, path: Path) -> Run:
@@ -137,6 +144,7 @@ def execute_all(paths: list[Path], folder: Path, at_once: int) -> list[Run]:
         async with free:
             run = await executed(path, environment, progress.begin(label))
         stored = keep(run, folder)
+        done(path, run)
         if run.failure:
             result = f"FAILED after {run.seconds:.1f} s\n    {run.failure}\n    see {stored}"
         else:
@@ -207,6 +215,11 @@ def parse(arguments: list[str] | None) -> Any:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--no-site", action="store_true", help="execute only")
     what.add_argument("--stored", action="store_true", help="execute nothing: stored outputs")
+    parser.add_argument(
+        "--afresh",
+        action="store_true",
+        help="execute again what a run that was broken off has done",
+    )
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", metavar="FOLDER")
     parser.add_argument("--build", type=Path, default=ROOT / "build", metavar="FOLDER")
     return parser.parse_args(arguments)
@@ -218,28 +231,56 @@ def execute_chosen(options: Any, build: Path) -> list[str]:
     if not options.only:  # what is no longer part of the course leaves the pages too
         for old in set(folder.glob("*.ipynb")) - {folder / path.name for path in paths}:
             old.unlink()
-    started = time.monotonic()
-    runs = execute_all(paths, folder, options.at_once)
-    note_times(build, runs, options.at_once)
+    record, started = Unfinished(build), time.monotonic()
+    again = bool(options.only) or options.afresh
+    kept = [run for path in paths if not again and (run := record.done(path, folder))]
+    if kept:
+        print(f"{len(kept)} of {len(paths)} notebooks were finished when the last run broke off.")
+    left = [path for path in paths if path.name not in {run.name for run in kept}]
+    runs = execute_all(left, folder, options.at_once, record.note)
+    note_times(build, kept + runs, options.at_once)
     print(f"{len(runs)} notebooks in {time.monotonic() - started:.0f} s: {folder}")
-    return [run.failure for run in runs if run.failure]
+    failures = [run.failure for run in runs if run.failure]
+    if not (failures or options.only):
+        record.close()
+    return failures
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Execute the course, build the site, return the exit status."""
     options = parse(arguments)
     build = options.build.resolve()
-    with locked(build):
-        if not options.stored and (failures := execute_chosen(options, build)):
-            print(f"{len(failures)} FAILED, so no site is built:", *failures, sep="\n    ")
+    try:
+        with locked(build):
+            return _made(options, build)
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(_disk_trouble(error, build))
+        return 1
+
+
+def _disk_trouble(error: OSError, build: Path) -> str:
+    """What stood in the way of writing, what stays, and what to do."""
+    why = f"{error.filename or build}: {error.strerror}"
+    if isinstance(error, shutil.Error):  # of a whole folder: the first of its files
+        _, target, why = error.args[0][0]
+        why = f"{target}: {why}"
+    return (
+        f"{why}. What was in {build} before stays. Free some space there, or get the right to "
+        "write; or name another folder: .venv/bin/python site/course.py --build FOLDER"
+    )
+
+
+def _made(options: Any, build: Path) -> int:
+    if not options.stored and (failures := execute_chosen(options, build)):
+        print(f"{len(failures)} FAILED, so no site is built:", *failures, sep="\n    ")
+        return 1
+    if not options.no_site:
+        source = options.notebooks.resolve() if options.stored else build / "notebooks"
+        try:
+            print(f"Open {build_site(source, build)}")
+        except subprocess.CalledProcessError:
+            print("The site could not be built: see the lines above. The old pages stay.")
             return 1
-        if not options.no_site:
-            source = options.notebooks.resolve() if options.stored else build / "notebooks"
-            try:
-                print(f"Open {build_site(source, build)}")
-            except subprocess.CalledProcessError:
-                print("The site could not be built: see the lines above.")
-                return 1
     return 0
 
 

@@ -19,6 +19,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
 INPUTS = ("requirements.lock", "pyproject.toml")
 OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST_PIP = (22, 3)
 
 
 def refusal(version: tuple[int, int], program: str) -> str | None:
@@ -40,7 +41,14 @@ def locked(path: Path) -> Iterator[None]:
     except ImportError:  # Windows has no such lock
         yield
         return
-    with path.open("w") as file:
+    try:
+        file = path.open("w")
+    except OSError as error:
+        sys.exit(
+            f"{path}: {error.strerror}. The environment is made in the folder of the course, where "
+            "you may not write: clone it to a folder of your own."
+        )
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -85,10 +93,17 @@ def install(python: Path) -> None:
 
 
 def is_usable(python: Path) -> bool:
-    """Say whether the environment's interpreter starts and has a version that the course knows."""
-    code = f"import sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
+    """Say whether the environment's interpreter starts, and it and its pip are ones that will do.
+
+    A pip that is older than those which come with Python 3.11 cannot install this project.
+    """
+    code = (
+        f"import sys, pip; fit = {OLDEST} <= sys.version_info[:2] <= {NEWEST}; "
+        f"sys.exit(not fit or tuple(map(int, pip.__version__.split('.')[:2])) < {OLDEST_PIP})"
+    )
     try:
-        return subprocess.run([str(python), "-c", code], check=False).returncode == 0
+        done = subprocess.run([str(python), "-c", code], check=False, stderr=subprocess.DEVNULL)
+        return done.returncode == 0
     except OSError:
         return False
 

@@ -135,6 +135,14 @@ def test_the_environment_reaches_the_notebook(tmp_path: Path) -> None:
     assert kernels.execute(store(tmp_path / "n.ipynb", cell), environment).data == "1"
 
 
+@pytest.mark.fault(
+    "People",
+    "`make course` twice at once",
+    sees="the second ends at once: “… is in use by process 4242, which executes the course at this "
+    "moment. Wait until it has finished, or stop it; then try again.”",
+    kept="all that the first one does",
+    guard=("site/course.py", "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)", "pass"),
+)
 def test_two_at_once_do_not_mix(tmp_path: Path) -> None:
     store(tmp_path / "notebooks" / "00_slow.ipynb", "import time; time.sleep(8)")
     places = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]

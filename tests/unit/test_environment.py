@@ -124,6 +124,17 @@ def test_a_failing_step_shows_why_and_ends(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out == "Installing ...\n"
 
 
+@pytest.mark.fault(
+    "People",
+    "Two installations at once",
+    sees="“Another process is installing the environment; waiting for it.”",
+    kept="one whole environment",
+    guard=(
+        "site/environment.py",
+        "flush=True)\n            fcntl.flock(file, fcntl.LOCK_EX)",
+        "flush=True)",
+    ),
+)
 def test_two_installations_wait_for_each_other(tmp_path: Path) -> None:
     order = []
 
