@@ -154,6 +154,8 @@ def _kernel_environment(given: Mapping[str, str] | None, folder: str) -> dict[st
     """Keep a user's IPython profile, matplotlib settings and list of fonts out of the outputs."""
     environment = dict(os.environ if given is None else given)
     environment.pop("MPLBACKEND", None)
+    if not os.path.isabs(os.path.expanduser("~")):  # nobody's home is known, and IPython gives up
+        environment["HOME"] = folder
     return environment | {"IPYTHONDIR": folder, "MPLCONFIGDIR": _fonts_listed_here()}
 
 

@@ -32,10 +32,7 @@ def check_frame(frame: Any, what: str = "frame") -> pd.DataFrame:
     for name in frame:
         column = frame[name]
         if not pd.api.types.is_numeric_dtype(column):
-            raise ValueError(
-                f"column {name!r} holds {column.dtype}, expected numbers: leave it out, or turn "
-                "it into 0 and 1 by pandas.get_dummies(frame, drop_first=True, dtype=float)"
-            )
+            raise ValueError(f"column {name!r} holds {not_numbers(name, column)}")
         bad = int((~np.isfinite(column.to_numpy(np.float64, na_value=np.nan))).sum())
         if bad:
             raise ValueError(
@@ -43,6 +40,23 @@ def check_frame(frame: Any, what: str = "frame") -> pd.DataFrame:
                 "those rows with frame.dropna(), or fill them, and say which you did"
             )
     return frame
+
+
+def not_numbers(name: Any, column: pd.Series) -> str:
+    """What a column holds instead of numbers, and what to do: it has names, or cells to mend."""
+    import pandas as pd
+
+    wrong = column[pd.to_numeric(column, errors="coerce").isna() & column.notna()]
+    if not 0 < len(wrong) < len(column) / 2:
+        return (
+            f"{column.dtype}, expected numbers: leave it out, or turn it into 0 and 1 by "
+            "pandas.get_dummies(frame, drop_first=True, dtype=float)"
+        )
+    return (
+        f"text in {len(wrong)} of {len(column)} rows, expected numbers: the first is "
+        f"{wrong.iloc[0]!r} in row {wrong.index[0]!r}. Mend these cells, or make them missing by "
+        f"pandas.to_numeric(frame[{name!r}], errors='coerce'), and say which you did"
+    )
 
 
 def check_rows(rows: Any, background: Any) -> None:

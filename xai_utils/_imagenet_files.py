@@ -83,7 +83,7 @@ def names_remedy() -> str:
 def keras_folder() -> Path:
     """Where Keras keeps what it has downloaded; Keras is not imported to find out."""
     home = os.environ.get("KERAS_HOME", "").strip() or "~/.keras"
-    return Path(home).expanduser() / "models"
+    return Path(os.path.expanduser(home), "models")  # where there is no home, no such folder
 
 
 def check_of(entry: Entry) -> Callable[[Path], None]:

@@ -77,7 +77,7 @@ def load_photo(photo: str | Path | NDArray[Any] | Photo, *, max_pixels: int = MA
 
     A file is turned as its EXIF orientation says.  What is transparent becomes white.  Grey,
     palette, 16-bit (0 to 65,535) and CMYK pictures become RGB of 8 bits; a colour profile is not
-    applied.  Of an animation the first frame is taken.
+    applied.  Of an animation the first frame is taken, and ``source`` says so.
 
     Args:
         photo: a name of the course's photographs, e.g. ``"dog_and_cat"`` (where there is none at
@@ -107,7 +107,7 @@ def load_photo(photo: str | Path | NDArray[Any] | Photo, *, max_pixels: int = MA
     path = Path(photo).expanduser()
     if isinstance(photo, str) and not path.exists() and not (path.suffix or path.name != photo):
         raise ValueError(f"no photo {photo!r}; {or_known(photo, photo_names())}, or a file's path")
-    return Photo(path.stem, _read(path, max_pixels), "file")
+    return Photo(path.stem, *_read(path, max_pixels))
 
 
 def photo_names() -> dict[str, str | None]:
@@ -128,7 +128,8 @@ def _by_name(name: str, max_pixels: int) -> Photo:
         other = "coffee" if name == "hot_dog" else "chelsea"
         return _from_package(other, missing.instead(f"scikit-image's picture '{other}'"))
     licence = storage.load_registry()[file].licence
-    return Photo(name, _read(found.path, max_pixels), found.source, licence, BOXES.get(name, {}))
+    image = _read(found.path, max_pixels)[0]
+    return Photo(name, image, found.source, licence, BOXES.get(name, {}))
 
 
 def _from_package(name: str, source: str) -> Photo:
@@ -140,7 +141,8 @@ def _from_package(name: str, source: str) -> Photo:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def _read(path: Path, max_pixels: int) -> tuple[NDArray[np.uint8], str]:
+    """The pixels of a file, and what was read: the file, or one frame of it."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not path.exists():
@@ -154,11 +156,14 @@ def _read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
             warnings.simplefilter("ignore")  # the size is checked here, and odd tags do no harm
             with Image.open(path, formats=FORMATS) as picture:
                 _check_size(str(path), (picture.height, picture.width), max_pixels)
-                return _decoded(ImageOps.exif_transpose(picture), str(path))
+                what = "file, its first frame" if _is_animated(picture) else "file"
+                return _decoded(ImageOps.exif_transpose(picture), str(path)), what
     except _TooLarge:
         raise
     except Image.DecompressionBombError as error:
-        raise _TooLarge(f"{path} is too large: {error}; make it smaller") from error
+        raise _TooLarge(
+            f"{path} is too large: {str(error).rstrip('.')}; make it smaller"
+        ) from error
     except UnidentifiedImageError as error:
         raise ValueError(
             f"{path} is no picture that is known: {', '.join(FORMATS)}{_advice(path)}"
@@ -182,6 +187,14 @@ def _advice(path: Path) -> str:
     if start[4:8] == b"ftyp" and start[8:11] in (b"hei", b"hev", b"mif", b"msf", b"avi"):
         return ". It is HEIC or AVIF, as phones store photos: export it as JPEG"
     return ""
+
+
+def _is_animated(picture: Image.Image) -> bool:
+    """Whether a file holds several pictures (what a phone hides behind a JPEG does not count)."""
+    try:
+        return picture.format != "MPO" and bool(getattr(picture, "is_animated", False))
+    except UNREADABLE:  # the second frame is broken; the first is what is read
+        return True
 
 
 class _TooLarge(ValueError):

@@ -22,20 +22,25 @@ def offline() -> bool:
 def mirror_folder() -> Path | None:
     """The folder that XAI_DATA_DIR names, None when it is not set; ValueError if it is missing."""
     given = os.environ.get("XAI_DATA_DIR", "").strip()
-    folder = Path(given).expanduser()
+    folder = Path(os.path.expanduser(given))
     if given and not folder.is_dir():
         raise ValueError(f"XAI_DATA_DIR={given} is not a folder: correct it, or unset it")
     return folder if given else None
 
 
 def cache_folder() -> Path:
-    """The folder where downloads are kept; it need not exist yet."""
+    """The folder where downloads are kept; it need not exist yet.
+
+    It begins with ``~`` where the system knows no home directory: nothing is there, and nothing may
+    be written there.
+    """
     given = os.environ.get("XAI_CACHE_DIR", "").strip()
-    return (
-        Path(given).expanduser()
-        if given
-        else platformdirs.user_cache_path("xai_utils", appauthor=False)
-    )
+    if given:
+        return Path(os.path.expanduser(given))
+    try:
+        return platformdirs.user_cache_path("xai_utils", appauthor=False)
+    except RuntimeError:  # a user without an account, as in some containers
+        return Path("~", ".cache", "xai_utils")
 
 
 def _setting(variable: str, meaning: Mapping[str, bool]) -> bool:

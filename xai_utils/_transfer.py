@@ -8,6 +8,7 @@ that hangs or a server that sends one byte every few seconds.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -86,6 +87,8 @@ class PartFile:
         """Do nothing: the downloader flushes after every chunk, which would defeat buffering."""
 
     def _open(self) -> IO[bytes]:
+        if self.target.parts[0].startswith("~"):  # not a folder of that name in the current one
+            raise FileNotFoundError(errno.ENOENT, "there is no home directory")
         self.target.parent.mkdir(parents=True, exist_ok=True)
         for left_over in self.target.parent.glob(f".{self.target.name}.*.part"):
             if time.time() - left_over.stat().st_mtime > STALE:

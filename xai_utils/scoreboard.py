@@ -28,6 +28,8 @@ from ._course_maps import (
 )
 from ._course_metrics import course_metrics
 from ._course_sums import course_sums
+from ._evaluation_views import COLUMNS, NUMBERS
+from ._frames import not_numbers
 from ._saliency_cards import card_markdown, saliency_cards
 from .evaluation import (
     Explainer,
@@ -253,7 +255,25 @@ def written(boards: Sequence[Scoreboard]) -> str:
 
 
 def read(path: Path | None = None) -> Scoreboard:
-    """The scoreboard that the course ships, or another CSV of the same form."""
+    """The scoreboard that the course ships, or another CSV of the same form (see `written`).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a CSV that lacks columns, or has text where numbers should be.
+    """
     import pandas as pd
 
-    return Scoreboard(pd.read_csv(datasets.DATA / "scoreboard.csv" if path is None else path))
+    path = datasets.DATA / "scoreboard.csv" if path is None else path
+    try:
+        table = pd.read_csv(path, encoding="utf-8-sig")  # spreadsheets begin with a byte order mark
+    except (ValueError, pd.errors.ParserError) as error:  # no text, no columns, rows of all lengths
+        raise ValueError(f"{path} is no CSV in UTF-8: {error}") from error
+    if missing := [name for name in COLUMNS if name not in table]:
+        raise ValueError(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}: "
+            f"expected commas between the columns, as scoreboard.written puts them"
+        )
+    for name in (*NUMBERS, "images", "undefined", "seconds"):
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise ValueError(f"{path}: column {name!r} holds {not_numbers(name, table[name])}")
+    return Scoreboard(table)

@@ -28,6 +28,7 @@ class Site(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.closing = threading.Event()
         self.gate = threading.Barrier(2)
+        self.sent = 0  # bytes, of an answer that is cut
 
     def url(self, manner: str, name: str) -> str:
         """The URL at which `name` is served in that manner."""
@@ -62,6 +63,15 @@ class _Answer(BaseHTTPRequestHandler):
     def _truncated(self, body: bytes) -> None:
         self._head(len(body))
         self.wfile.write(body[: len(body) // 2])
+
+    def _cut(self, body: bytes) -> None:
+        """The first bytes only, and the length of all."""
+        self._head(len(body))
+        self.wfile.write(body[: self.server.sent])
+
+    def _shortened(self, body: bytes) -> None:
+        """The first bytes only, and a length that agrees with them."""
+        self._good(body[: self.server.sent])
 
     def _short(self, body: bytes) -> None:
         """Half of the file, and a length that agrees with it."""

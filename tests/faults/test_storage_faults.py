@@ -119,6 +119,33 @@ def test_a_damaged_download_leaves_nothing_behind(site, manner: str) -> None:
     assert left_in_cache() == []
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A download that ends early, at whatever byte",
+    sees="a warning: … sent a damaged …: broken off after 23 bytes (or: it has 23 bytes, "
+    "expected 24); it is not used",
+    kept="the next address is asked; nothing of it stays in the cache",
+    guard=(
+        "xai_utils/storage.py",
+        "    if entry.sha256 is not None and path.stat().st_size != entry.bytes:",
+        "    return\n    if entry.sha256 is not None and path.stat().st_size != entry.bytes:",
+    ),
+)
+@pytest.mark.parametrize("manner", ["cut", "shortened"])
+def test_a_download_that_ends_at_any_byte_is_refused(site, manner: str) -> None:
+    body = BODY[:24]
+    serve(site, body)
+    book = registry(site.url(manner, NAME), site.url("good", NAME), body=body)
+    path = storage.cache_folder() / NAME
+    for site.sent in range(len(body)):
+        with pytest.warns(UserWarning, match=f"damaged {NAME}: .*(empty|{site.sent} bytes)"):
+            assert storage.fetch(NAME, registry=book).path.read_bytes() == body
+        assert left_in_cache() == ["file.bin"]
+        path.unlink()
+    site.sent = len(body)
+    assert storage.fetch(NAME, registry=book).path.read_bytes() == body
+
+
 def test_real_data_only_makes_a_damaged_download_an_error(site, monkeypatch) -> None:
     monkeypatch.setenv("XAI_DATA", "real")
     serve(site)
@@ -128,6 +155,14 @@ def test_real_data_only_makes_a_damaged_download_an_error(site, monkeypatch) -> 
     assert left_in_cache() == []
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A web page, of a login say, instead of a zip archive",
+    sees="a warning: … sent a damaged …: its content is wrong: … is not a sound zip "
+    "archive …; it is not used",
+    kept="the next address is asked; nothing of the page stays in the cache",
+    guard=("xai_utils/storage.py", "            verify(path)\n", "            pass\n"),
+)
 def test_a_login_page_instead_of_an_archive_is_refused_by_its_contents(site) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -144,6 +179,18 @@ def test_a_login_page_instead_of_an_archive_is_refused_by_its_contents(site) -> 
         assert storage.fetch(NAME, verify=check, registry=book).source == "download"
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A file in the cache that has changed since it was downloaded",
+    sees="a warning: … in the cache is damaged: its SHA-256 is not the one that the "
+    "registry states (…); it is not used",
+    kept="it is fetched again; with `XAI_DATA=real` it is an error, and stays for you to look at",
+    guard=(
+        "xai_utils/storage.py",
+        "        check_file(path, entry, verify)\n    except OSError as error:",
+        "        pass\n    except OSError as error:",
+    ),
+)
 def test_a_damaged_cache_is_fetched_again(site, monkeypatch) -> None:
     serve(site)
     path = storage.cache_folder() / NAME
@@ -184,6 +231,15 @@ def test_a_host_that_does_not_exist_is_no_network() -> None:
         storage.fetch(NAME, registry=registry("http://no-such-host.invalid/file"))
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A server that accepts the connection and never answers, or sends a byte now and then",
+    sees="after ten seconds at the most for all addresses together, `Unavailable`: … no "
+    "answer within … s",
+    kept="nothing stays in the cache; the next call does not wait again; the course goes "
+    "on with its stand-in",
+    guard=("xai_utils/_transfer.py", "if seen == 0 and now - began > first:", "if False:"),
+)
 @pytest.mark.parametrize("manner", ["silent", "trickle"])
 def test_servers_that_never_answer_cost_at_most_ten_seconds_in_all(site, manner: str) -> None:
     serve(site)
@@ -220,6 +276,14 @@ def test_one_dead_host_does_not_hide_the_others(site, refused) -> None:
     assert storage.fetch(NAME, registry=book).source == "download"
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A transfer that stalls in the middle, or crawls",
+    sees="`Unavailable`: … stalled after … bytes: nothing came for … s; or … slower than "
+    "16 KiB/s …",
+    kept="nothing half-written stays in the cache",
+    guard=("xai_utils/_transfer.py", "if seen and now - moved > timeout:", "if False:"),
+)
 @pytest.mark.parametrize(
     ("manner", "reason"),
     [("stalled", "stalled after 1"), ("crawl", "slower than 16 KiB/s")],
@@ -283,6 +347,17 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "Two processes download the same file at once",
+    sees="nothing: both get the whole file",
+    kept="one file in the cache; each writes beside it and renames at the end",
+    guard=(
+        "xai_utils/_transfer.py",
+        'f".{target.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.part"',
+        'f".{target.name}.part"',
+    ),
+)
 def test_two_processes_that_fetch_at_once_both_get_whole_files(site) -> None:
     serve(site)
     command = arguments(site.url("together", NAME))  # answers only when both are asking
@@ -323,6 +398,19 @@ def on_small_disk(tmp_path: Path) -> Callable[[str, str], list[str]]:
     return run
 
 
+@pytest.mark.fault(
+    "Data: disks and folders",
+    "The disk of the cache is full, or can only be read",
+    sees="`CacheError`: cannot write …: No space left on device (or: Read-only file "
+    "system). Nothing half-written was left there; free some space, or set "
+    "XAI_CACHE_DIR …",
+    kept="nothing half-written; what was in the cache stays",
+    guard=(
+        "xai_utils/_transfer.py",
+        "                self._file.write(chunk)\n            except OSError as error:",
+        "                self._file.write(chunk)\n            except ZeroDivisionError as error:",
+    ),
+)
 @pytest.mark.parametrize(
     ("prepare", "reason"),
     [
@@ -352,6 +440,17 @@ def test_a_read_only_cache_does_not_hide_that_there_is_no_network(on_small_disk,
     assert "storage.Unavailable" in caught.value.stderr
 
 
+@pytest.mark.fault(
+    "Data: disks and folders",
+    "The disk is full when an archive is unpacked",
+    sees="`CacheError`: cannot write …: No space left on device …",
+    kept="all files of the archive or none",
+    guard=(
+        "xai_utils/_archive.py",
+        "        shutil.rmtree(scratch, ignore_errors=True)\n",
+        "        pass\n",
+    ),
+)
 def test_unpacking_onto_a_full_disk_leaves_nothing(tmp_path: Path, on_small_disk) -> None:
     archive, disk = tmp_path / "a.zip", tmp_path / "cache"
     with zipfile.ZipFile(archive, "w") as packed:
@@ -375,6 +474,17 @@ def test_unpacking_onto_a_full_disk_leaves_nothing(tmp_path: Path, on_small_disk
     assert done.stdout.strip() == "28 []"
 
 
+@pytest.mark.fault(
+    "Data: disks and folders",
+    "`XAI_CACHE_DIR` names a file, not a folder",
+    sees="`CacheError`: cannot write …; … set XAI_CACHE_DIR to a folder that can be written",
+    kept="the file",
+    guard=(
+        "xai_utils/_transfer.py",
+        "                self._file.write(chunk)\n            except OSError as error:",
+        "                self._file.write(chunk)\n            except ZeroDivisionError as error:",
+    ),
+)
 def test_a_cache_that_is_a_file_is_a_clear_error(site, tmp_path, monkeypatch) -> None:
     serve(site)
     (tmp_path / "occupied").write_text("")
@@ -399,6 +509,13 @@ def test_a_terminal_gets_a_progress_bar(site) -> None:
     assert b"file.bin: " in shown
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "Ctrl-C in the middle of a download",
+    sees="`KeyboardInterrupt`",
+    kept="nothing half-written stays in the cache",
+    guard=("xai_utils/storage.py", "            part.discard()\n", "            pass\n"),
+)
 def test_an_interrupted_fetch_leaves_nothing(site, tmp_path: Path) -> None:
     serve(site)
     process = subprocess.Popen(

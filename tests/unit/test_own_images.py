@@ -139,6 +139,19 @@ def test_a_table_model_is_refused() -> None:
         load_network(functional([layers.Dense(2)], (5,)), scale="0-1")
 
 
+@pytest.mark.fault(
+    "Models: files",
+    "A `.keras` file with a Lambda layer, which is code that loading would run",
+    sees="`ValueError`: … holds a Lambda layer, which is code that loading it would run, "
+    "so it is refused. If you trust it: load it yourself by "
+    "keras.models.load_model(path, safe_mode=False), and hand over the model …",
+    kept="no line of the file is run: Keras's safe mode stays on",
+    guard=(
+        "xai_utils/_own_models.py",
+        "safe_mode=True)\n    except",
+        "safe_mode=False)\n    except",
+    ),
+)
 def test_code_in_a_file_is_refused(tmp_path: Path) -> None:
     from networks import functional, layers
 
@@ -148,6 +161,18 @@ def test_code_in_a_file_is_refused(tmp_path: Path) -> None:
         load_network(tmp_path / "code.keras", scale="0-1")
 
 
+@pytest.mark.fault(
+    "Models: files",
+    "A `.keras` file that is no model",
+    sees="`ValueError`: … cannot be loaded: it is not the archive that a file .keras is, "
+    "so it is broken or of another kind; save the model again …",
+    kept="the file",
+    guard=(
+        "xai_utils/_own_models.py",
+        'if path.suffix == ".keras" and not zipfile.is_zipfile(path):',
+        "if False:",
+    ),
+)
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"broken\.keras cannot be loaded: it is not the archive"):
@@ -180,6 +205,35 @@ def test_every_method_gives_a_map_of_the_networks_size(photo: Path) -> None:
     rise = logits.max() - scores.logits(model, np.zeros_like(x))[0, found.target]
     remark = found.remarks["integrated_gradients"]
     assert f"the logit rises by {rise:.2f}. Off by " in remark
+
+
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture of one pixel, or of one colour",
+    sees="an explanation of the picture enlarged to the network's size; a map that is "
+    "empty says so",
+    kept="every number is finite, whatever the method",
+    guard=(
+        "xai_utils/local_surrogates.py",
+        "np.where(high > low, high - low, 1)",
+        "(high - low)",
+    ),
+)
+def test_a_picture_of_one_pixel_is_explained_by_every_method(tmp_path: Path) -> None:
+    from networks import functional, gap_layers, seeded
+    from xai_utils.gradients import saliency
+
+    model = seeded(functional(gap_layers(), (32, 32, 3)))
+    network = load_network(model, scale="0-1")
+    Image.new("RGB", (1, 1), (200, 10, 30)).save(tmp_path / "dot.png")
+    found = explain(tmp_path / "dot.png", network, list(METHODS))
+    x = np.tile(np.float32([200, 10, 30]) / 255, (1, 32, 32, 1))
+    assert np.allclose(found.maps["saliency"], np.abs(saliency(model, x))[0].max(axis=-1))
+    assert all(np.isfinite(heat).all() for heat in found.maps.values())
+    for name, heat in found.maps.items():
+        assert found.remarks[name].startswith("The map is empty") == (not heat.any())
+    covered = np.abs(found.maps["occlusion"]).max()
+    assert covered < 1e-5, "the mean of a picture of one colour covers it by itself"
 
 
 def test_an_explained_class_by_number_or_name(colour: Any, photo: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def test_a_file_without_loss_comes_back_bit_for_bit(tmp_path: Path, ending: str)
     np.testing.assert_array_equal(load_photo(str(path)).image, RGB)
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "A photograph that lies on its side and says so",
+    sees="the picture, upright",
+    kept="every pixel",
+    guard=("xai_utils/_photos.py", "ImageOps.exif_transpose(picture)", "picture"),
+)
 @pytest.mark.parametrize(
     ("orientation", "upright"),
     [
@@ -88,6 +96,18 @@ def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_photo(path).image, [[WHITE, [100, 100, 100]]])
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture of 16 bits a pixel, or of numbers beyond [0, 1]",
+    sees="nothing: 0 to 65,535 become 0 to 255; other numbers are a `ValueError`: … runs "
+    "from 0 to 6.5…; expected floats in [0, 1] …",
+    kept="the whole range, where plain conversion would make nearly all of it white",
+    guard=(
+        "xai_utils/_photos.py",
+        'if picture.mode.startswith(("I", "F")):',
+        "if False:",
+    ),
+)
 def test_sixteen_bits_run_over_their_whole_range(tmp_path: Path) -> None:
     deep = np.array([[0, 257, 32896, 65535]], np.uint16)
     expected = np.repeat(np.array([[0, 1, 128, 255]], np.uint8)[..., None], 3, -1)
@@ -103,6 +123,17 @@ def test_sixteen_bits_run_over_their_whole_range(tmp_path: Path) -> None:
         load_photo(path)
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture in a printer's colours (CMYK)",
+    sees="nothing: it is shown in RGB; a colour profile is not applied",
+    kept="the colours, to rounding",
+    guard=(
+        "xai_utils/_photos.py",
+        'return np.asarray(picture.convert("RGB"))',
+        "return np.asarray(picture)",
+    ),
+)
 def test_printers_colours(tmp_path: Path) -> None:
     ink = np.zeros((16, 16, 4), np.uint8)
     ink[..., 0] = 255  # cyan only
@@ -110,7 +141,57 @@ def test_printers_colours(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_photo(path).image[8, 8], [0, 255, 255], atol=3)
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "An animation (GIF, PNG, WEBP), or a TIFF of many pages",
+    sees="the first frame; in captions the source of the picture is: file, its first frame",
+    kept="every pixel of that frame",
+    guard=(
+        "xai_utils/_photos.py",
+        '"file, its first frame" if _is_animated(picture) else "file"',
+        '"file"',
+    ),
+)
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
+def test_of_an_animation_the_first_frame_is_taken_and_said(tmp_path: Path, ending: str) -> None:
+    frames = [Image.fromarray(np.full((6, 8, 3), level, np.uint8)) for level in (20, 120, 220)]
+    options = {"save_all": True, "append_images": frames[1:], "lossless": True}
+    photo = load_photo(saved(tmp_path / f"moving.{ending}", frames[0], **options))
+    np.testing.assert_array_equal(photo.image, np.full((6, 8, 3), 20))
+    assert photo.source == "file, its first frame"
+    path = tmp_path / f"moving.{ending}"
+    path.write_bytes(path.read_bytes()[:-20])  # a later frame is broken
+    if ending != "webp":  # which is decoded as a whole
+        assert load_photo(path).image.shape == (6, 8, 3)
+
+
 # --- what is wrong with a file -------------------------------------------------------------------
+
+
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture of 20,000 x 20,000 pixels",
+    sees="`ValueError`: … is too large: Image size (400000000 pixels) exceeds limit of …; "
+    "make it smaller; below that limit: … has 8,000 x 8,000 pixels, more than "
+    "50,000,000; make it smaller, or raise max_pixels",
+    kept="the memory: it is refused before it is decoded",
+    guard=(
+        "xai_utils/_photos.py",
+        "    except Image.DecompressionBombError as error:",
+        "    except ZeroDivisionError as error:",
+    ),
+)
+def test_a_picture_of_twenty_thousand_pixels_a_side_is_refused(tmp_path: Path) -> None:
+    rows = zlib.compressobj(1)
+    body = b"".join(rows.compress(b"\0" + b"\xaa" * 2500) for _ in range(20_000)) + rows.flush()
+    path = png(tmp_path / "huge.png", 20_000, 1, 0, body)  # one bit a pixel, grey
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"huge\.png is too large: .*400000000 pixels"):
+        load_photo(path)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+    small = png(tmp_path / "small.png", 7000, 1, 0, zlib.compress(bytes(876 * 7000)))
+    assert load_photo(small).image.shape == (7000, 7000, 3)  # that it can be read is not in doubt
 
 
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
@@ -127,18 +208,34 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
 
 def bomb(path: Path, side: int) -> Path:
     """A PNG that says it is enormous and holds next to nothing."""
+    return png(path, side, 8, 2, zlib.compress(bytes(1000)))
+
+
+def png(path: Path, side: int, bits: int, colours: int, body: bytes) -> Path:
+    """A PNG of these bytes, whatever they are."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         checksum = zlib.crc32(kind + body)
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum)
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    body = zlib.compress(bytes(1000))
+    header = struct.pack(">IIBBBBB", side, side, bits, colours, 0, 0, 0)
     parts = [chunk(b"IHDR", header), chunk(b"IDAT", body), chunk(b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
     return path
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture that is cut off, empty, or no picture at all",
+    sees="`ValueError`: … is broken or cannot be read: …; … is empty; expected a photo; … "
+    "is no picture that is known: PNG, JPEG, …",
+    kept="the file",
+    guard=(
+        "xai_utils/_photos.py",
+        "    except UNREADABLE as error:",
+        "    except ZeroDivisionError as error:",
+    ),
+)
 def test_broken_files_are_named(tmp_path: Path) -> None:
     good = saved(tmp_path / "good.jpg", Image.fromarray(np.tile(RGB, (20, 20, 1)))).read_bytes()
     cases = {"empty.jpg": (b"", "is empty"), "text.jpg": (b"not a photo", "no picture that is")}
@@ -154,6 +251,17 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         load_photo(tmp_path / "gone.png")
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "A picture with some wrong bytes",
+    sees="the picture, as far as it can be read, or `ValueError`: … is broken or cannot be read: …",
+    kept="the file",
+    guard=(
+        "xai_utils/_photos.py",
+        "    except UNREADABLE as error:",
+        "    except ZeroDivisionError as error:",
+    ),
+)
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"])
 def test_damaged_bytes_give_a_picture_or_a_value_error(tmp_path: Path, kind: str) -> None:
     memory, exif = io.BytesIO(), Image.Exif()
@@ -191,6 +299,18 @@ def test_arrays_of_every_kind() -> None:
     assert not np.shares_memory(photo.image, RGB)
 
 
+@pytest.mark.fault(
+    "Data: pictures",
+    "An array that is no picture: pixels 0 to 255 as floats, NaN, a batch, five channels, no rows",
+    sees="`ValueError`: the array runs from 0 to 255; expected floats in [0, 1]: divide "
+    "0-255 pixels by 255, or give uint8; and so on",
+    kept="the array",
+    guard=(
+        "xai_utils/_photos.py",
+        "if not (pixels.min() >= 0 and pixels.max() <= 1):",
+        "if False:",
+    ),
+)
 @pytest.mark.parametrize(
     ("array", "reason"),
     [

@@ -207,6 +207,40 @@ def test_the_file_gives_back_what_was_written(result: Any, tmp_path: Path) -> No
     assert not re.search(r"\d\.\d{5,}(?=,[^,\n]*,)", path.read_text())
 
 
+@pytest.mark.fault(
+    "Data: tables",
+    "A scoreboard's CSV with a byte order mark, other columns, or text among the numbers",
+    sees="nothing where there is a byte order mark; else `ValueError`: … lacks the "
+    "columns mean, chance; it has …; or … column 'mean' holds text in 1 of … rows …",
+    kept="the file",
+    guard=(
+        "xai_utils/scoreboard.py",
+        "if missing := [name for name in COLUMNS if name not in table]:",
+        "if missing := []:",
+    ),
+)
+def test_a_file_that_is_no_scoreboard_is_refused(result: Any, tmp_path: Path) -> None:
+    path, text = tmp_path / "board.csv", scoreboard.written([result])
+    path.write_text(text, encoding="utf-8-sig")
+    assert list(scoreboard.read(path).columns) == list(result.columns)
+    pd.read_csv(path).drop(columns=["mean", "chance"]).to_csv(path, index=False)
+    with pytest.raises(ValueError, match=r"board\.csv lacks the columns mean, chance; it has data"):
+        scoreboard.read(path)
+    path.write_text(text.replace(",", ";"))
+    with pytest.raises(ValueError, match=r"lacks the columns method, .*expected commas"):
+        scoreboard.read(path)
+    lines = text.splitlines()
+    cells = lines[3].split(",")
+    cells[lines[0].split(",").index("mean")] = "about a half"
+    path.write_text("\n".join([*lines[:3], ",".join(cells), *lines[4:]]))
+    with pytest.raises(ValueError, match=r"column 'mean' holds text in 1 of .*'about a half'"):
+        scoreboard.read(path)
+    for body in (b"", b"\xff\xfe\x00", b'a,b\n"'):
+        path.write_bytes(body)
+        with pytest.raises(ValueError, match=r"board\.csv (is no CSV in UTF-8|lacks)"):
+            scoreboard.read(path)
+
+
 def test_several_networks_are_shown_one_by_one(result: Any) -> None:
     both = pd.concat([result, result.assign(network="other")])
     page = evaluation.Scoreboard(both)._repr_html_()

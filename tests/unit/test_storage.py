@@ -162,6 +162,21 @@ def test_the_mirror_comes_before_the_cache(mirror: Path, tmp_path: Path) -> None
     assert located == storage.Located(in_mirror, "mirror (XAI_DATA_DIR)")
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A damaged file in the lecture room's mirror",
+    sees="`DamagedFile`: … in the mirror is damaged: …; copy the file into the mirror "
+    "again, or unset XAI_DATA_DIR",
+    kept="the mirror; the cache is not asked, so that two rooms do not compute with two files",
+    guard=(
+        "xai_utils/storage.py",
+        (
+            "            check_file(path, entry, verify, read_sums(folder / "
+            '"SHA256SUMS").get(entry.name))\n'
+        ),
+        "",
+    ),
+)
 @pytest.mark.parametrize(
     ("sums", "body", "reason"),
     [
@@ -316,6 +331,18 @@ def test_extract_never_touches_a_folder_that_holds_something_else(
     assert (target / "IMAGES/a.jpg").read_bytes() == b"mine"
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A zip archive with `../`, an absolute path or a drive in a name",
+    sees="`ValueError`: unsafe name in the manifest: '../evil'; expected a path like 'a/b.c'",
+    kept="nothing is unpacked, nothing outside of the folder is touched; names that only "
+    "the archive has are passed over",
+    guard=(
+        "xai_utils/_archive.py",
+        'if any(part in ("", ".", "..") for part in parts) or set(name) & set("\\\\:\\0"):',
+        "if False:",
+    ),
+)
 @pytest.mark.parametrize(
     "name",
     [
@@ -374,6 +401,18 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, sizes: bool) ->
     assert tree(tmp_path) == {"a.zip"}
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A zip bomb that states a small size",
+    sees="`ValueError`: … is not a sound zip archive …, or … has another SHA-256 than the "
+    "manifest says",
+    kept="never more is read than the manifest allows",
+    guard=(
+        "xai_utils/_archive.py",
+        ') != member.sha256:\n        raise ValueError(f"{name} has another',
+        ') == "":\n        raise ValueError(f"{name} has another',
+    ),
+)
 def test_a_bomb_that_lies_about_its_size_is_cut_off(tmp_path: Path) -> None:
     body = bytes(1_000_000)
     archive = pack(tmp_path / "a.zip", {"a": body})
@@ -419,6 +458,17 @@ def test_a_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         list(storage.read_members(path, {"a": hashlib.sha256(b"two").hexdigest()}))
 
 
+@pytest.mark.fault(
+    "Data: downloads and archives",
+    "A zip archive that is cut off, has wrong bytes, a password, or another compression",
+    sees="`ValueError`: … is not a sound zip archive: …",
+    kept="nothing is unpacked",
+    guard=(
+        "xai_utils/_archive.py",
+        "        zipfile.BadZipFile,\n        zlib.error,",
+        "        zlib.error,",
+    ),
+)
 @pytest.mark.parametrize("damage", ["page", "cut", "flipped", "locked", "bzip2"])
 def test_every_kind_of_bad_archive_is_a_value_error(tmp_path: Path, damage: str) -> None:
     path = pack(tmp_path / "a.zip", FILES)

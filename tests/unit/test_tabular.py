@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,18 @@ NUMBERS = [name for name in METHODS if name != "surrogate_tree"]
 # --- tables --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(
+    "Data: tables",
+    "Values that are missing or infinite",
+    sees="`ValueError`: column 'rooms' lacks 2 of 200 values (missing or infinite): drop "
+    "those rows with frame.dropna(), or fill them, and say which you did",
+    kept="the table: nothing is filled in silently",
+    guard=(
+        "xai_utils/_frames.py",
+        '        if bad:\n            raise ValueError(\n                f"column',
+        '        if False:\n            raise ValueError(\n                f"column',
+    ),
+)
 @pytest.mark.parametrize("method", [*METHODS, "coefficients"])
 def test_missing_values_name_the_column_and_what_to_do(method: str, frame: pd.DataFrame) -> None:
     frame.loc[[4, 7], "rooms"] = np.nan
@@ -46,10 +59,73 @@ def test_missing_values_name_the_column_and_what_to_do(method: str, frame: pd.Da
         _run(method, frame)
 
 
+@pytest.mark.fault(
+    "Data: tables",
+    "A column of names in a table of numbers",
+    sees="`ValueError`: column 'kind' holds str, expected numbers: leave it out, or turn "
+    "it into 0 and 1 by pandas.get_dummies(…)",
+    kept="the table",
+    guard=(
+        "xai_utils/_frames.py",
+        "        if not pd.api.types.is_numeric_dtype(column):",
+        "        if False:",
+    ),
+)
 @pytest.mark.parametrize("method", [*METHODS, "coefficients"])
 def test_text_names_the_column_and_what_to_do(method: str, frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"'kind' holds .*get_dummies"):
         _run(method, frame.assign(kind="house"))
+
+
+@pytest.mark.fault(
+    "Data: tables",
+    "Text among the numbers of a column: `12 m2`, a decimal comma, a remark",
+    sees="`ValueError`: column 'rooms' holds text in 2 of 200 rows, expected numbers: the "
+    "first is '3 or 4' in row 17. Mend these cells, or make them missing by "
+    "pandas.to_numeric(…), and say which you did",
+    kept="the table: nothing is left out silently",
+    guard=(
+        "xai_utils/_frames.py",
+        "    if not 0 < len(wrong) < len(column) / 2:",
+        "    if True:",
+    ),
+)
+@pytest.mark.parametrize("method", [*METHODS, "coefficients"])
+def test_text_among_numbers_is_shown_with_its_row(
+    method: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    table = frame.astype(object)
+    table.loc[17, "rooms"], table.loc[40, "rooms"] = "3 or 4", "2,5"
+    table.to_csv(tmp_path / "houses.csv", index=False)
+    read = pd.read_csv(tmp_path / "houses.csv")
+    with pytest.raises(ValueError, match=r"'rooms' holds text in 2 of 200 .*'3 or 4' in row 17"):
+        _run(method, read)
+    read["rooms"] = pd.to_numeric(read["rooms"], errors="coerce")  # as the message says
+    with pytest.raises(ValueError, match="'rooms' lacks 2 of 200 values"):
+        _run(method, read)
+
+
+@pytest.mark.fault(
+    "Data: tables",
+    "A CSV that a spreadsheet has saved: with a byte order mark, or with semicolons",
+    sees="nothing where there is a byte order mark; with semicolons `ValueError`: target "
+    "'age' is no column of the frame; it has 'area;rooms;age'",
+    kept="the numbers",
+    guard=(
+        "xai_utils/_frames.py",
+        "    if name in frame.columns:\n        return\n",
+        "    return\n",
+    ),
+)
+def test_a_csv_of_a_spreadsheet(frame: pd.DataFrame, tmp_path: Path) -> None:
+    expected = tabular.coefficients(frame.round(6), "area")
+    frame.round(6).to_csv(tmp_path / "bom.csv", index=False, encoding="utf-8-sig")
+    assert (tmp_path / "bom.csv").read_bytes().startswith(b"\xef\xbb\xbfarea,")
+    found = tabular.coefficients(pd.read_csv(tmp_path / "bom.csv"), "area")
+    pd.testing.assert_frame_equal(found, expected)
+    frame.to_csv(tmp_path / "semicolons.csv", index=False, sep=";")
+    with pytest.raises(ValueError, match=r"'age' is no column .*it has 'area;rooms;age'"):
+        tabular.coefficients(pd.read_csv(tmp_path / "semicolons.csv"), "age")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -152,6 +228,17 @@ def test_coefficients_have_names_and_columns(frame: pd.DataFrame) -> None:
     assert found["standardised"].isna().tolist() == [True, False, False, False]
 
 
+@pytest.mark.fault(
+    "Data: tables",
+    "A column that is not there",
+    sees="`ValueError`: target '…' is no column of the frame; did you mean '…'?",
+    kept="the table",
+    guard=(
+        "xai_utils/_frames.py",
+        "    if name in frame.columns:\n        return\n",
+        "    return\n",
+    ),
+)
 def test_unknown_target_gets_the_nearest_names(frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"target 'room' is no column.*did you mean 'rooms'"):
         tabular.coefficients(frame, "room")
