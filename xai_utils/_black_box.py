@@ -38,9 +38,12 @@ class Look(NamedTuple):
         self, rows: Callable[[NDArray[np.intp]], Images], total: int
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Scores ``(rows, classes)`` of ``total`` images that ``rows`` makes batch by batch."""
-        return scores.in_batches(
+        batches = scores.in_batches(
             self.function, lambda index: (rows(index),), total, self.batch_size, self.what
         )
+        for index, values in batches:
+            scores.check_finite(values, self.what, self.name)
+            yield index, values
 
 
 def prepared(
@@ -56,14 +59,14 @@ def prepared(
             ("all scores", score),
             lambda model, x, _: _incremental.read(scores.trace(model, x).logits, score),
         )
-        name, function = repr(model.name), lambda x: step(x, np.zeros(len(x), np.int32))
+        name, function = model.name, lambda x: step(x, np.zeros(len(x), np.int32))
     elif callable(model):
         x = _checked(images)
         if score != "logit":
             raise ValueError(
                 f"score {score!r} with a callable: what it gives is taken as it is; leave 'logit'"
             )
-        name = repr(getattr(model, "__name__", type(model).__name__))
+        name = getattr(model, "__name__", type(model).__name__)
         function = _called(model, name)
     else:
         raise TypeError(f"expected a Keras model or a callable, got {type(model).__name__}")
@@ -86,12 +89,12 @@ def _called(model: BlackBox, name: str) -> Callable[[Images], _Scores]:
         fits = found.ndim == 2 and len(found) == len(x) and found.dtype.kind in "fiu"
         if not fits or found.shape[1:] != tuple(classes or found.shape[1:]):
             raise ValueError(
-                f"{name} gives {found.dtype} of shape {found.shape} for {len(x)} images; expected "
-                f"numbers ({len(x)}, classes), one row of scores for each image"
+                f"{name!r} gives {found.dtype} of shape {found.shape} for {len(x)} images; "
+                f"expected numbers ({len(x)}, classes), one row of scores for each image"
             )
         classes[:] = found.shape[1:]
         if not np.isfinite(found).all():
-            raise ValueError(f"NaN or infinity in the scores that {name} gives")
+            raise ValueError(f"NaN or infinity in the scores that {name!r} gives")
         return _Scores(found.astype(np.float32, copy=False))
 
     return function

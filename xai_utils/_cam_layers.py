@@ -90,11 +90,11 @@ def _is_spatial(shape: tuple[int | None, ...]) -> bool:
 
 def gradients_at(
     model: keras.Model, names: Sequence[str], images: Any, target: Any, score: Score
-) -> list[tuple[Any, Any]]:
-    """Each layer's output and the score's gradient there, float32, from one pass each way.
+) -> tuple[Any, list[tuple[Any, Any]]]:
+    """The logits, and each layer's output and the score's gradient there, float32.
 
-    The tape watches every one of them, so the backward pass that reaches the first has met all
-    others on its way.
+    All come from one pass each way: the tape watches every one of the layers, so the backward pass
+    that reaches the first has met all others on its way.
 
     Raises:
         ValueError: a layer that is applied more than once.
@@ -111,7 +111,8 @@ def gradients_at(
                 seen[here.name].append(output)
             return output
 
-        value = scores.pick(scores.trace(model, images, watched).logits, target, score)
+        logits = scores.trace(model, images, watched).logits
+        value = scores.pick(logits, target, score)
     for name, outputs in seen.items():
         if len(outputs) != 1:
             raise ValueError(
@@ -120,10 +121,8 @@ def gradients_at(
             )
     activations = [outputs[0] for outputs in seen.values()]
     gradients = tape.gradient(value, activations, unconnected_gradients="zero")
-    return [
-        (tf.cast(a, tf.float32), tf.cast(g, tf.float32))
-        for a, g in zip(activations, gradients, strict=True)
-    ]
+    pairs = zip(activations, gradients, strict=True)
+    return logits, [(tf.cast(a, tf.float32), tf.cast(g, tf.float32)) for a, g in pairs]
 
 
 # --- CAM's head ----------------------------------------------------------------------------------

@@ -36,8 +36,8 @@ def from_gradient(
     name = default_layer(model) if layer is None else spatial_layer(model, layer)
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
-        (pair,) = gradients_at(model, [name], x, target, score)
-        return heat(*pair)
+        logits, ((a, g),) = gradients_at(model, [name], x, target, score)
+        return scores.sound(heat(a, g), logits, g)
 
     result = scores.explain(
         model, images, target, (method, name), step, score=score, batch_size=batch_size
@@ -60,7 +60,8 @@ def from_gradients(
     def step(model: keras.Model, x: Any, target: Any) -> Any:
         import tensorflow as tf
 
-        maps = [heat(a, g) for a, g in gradients_at(model, names, x, target, score)]
+        logits, pairs = gradients_at(model, names, x, target, score)
+        maps = [scores.sound(heat(a, g), logits, g) for a, g in pairs]
         # The engine wants one row an image: the sizes, which may hang on the image's; then the maps
         n = tf.shape(x)[0]
         sizes = tf.cast(tf.concat([tf.shape(m)[1:] for m in maps], axis=0), tf.float32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._graph import graph_of
+from ._graph import graph_of, leaves
 
 if TYPE_CHECKING:
     import keras
@@ -24,10 +24,44 @@ PREDICTED = -1  # in a target array: the class that the model predicts
 # --- what a caller passes ------------------------------------------------------------------------
 
 
+def image_shape(model: keras.Model) -> tuple[int | None, ...]:
+    """The shape of the images that a model takes, ``(N, H, W, C)``.
+
+    Raises:
+        ValueError: a model of tables, sequences or films, or one with the channels first.
+    """
+    expected = tuple(graph_of(model).inputs[0].shape)
+    if len(expected) != 4:
+        raise ValueError(
+            f"model {model.name!r} takes {expected}; expected images (N, H, W, C); for "
+            f"models of tables, or any other function, see tabular, shapley and lime_table"
+        )
+    for layer in leaves(model):  # its maps would be read along the wrong axes
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise ValueError(
+                f"layer {layer.name!r} of model {model.name!r} has its channels first; expected "
+                f"(N, H, W, C) all through: build the network with data_format='channels_last' "
+                f"(axis=-1 in its normalisations), copy the weights, which have the same shapes, "
+                f"by set_weights(model.get_weights()), and compare what both give"
+            )
+    return expected
+
+
+def class_count(model: keras.Model) -> int:
+    """How many scores a model gives for an image; ValueError if these are not ``(N, classes)``."""
+    outputs = tuple(graph_of(model).outputs[0].shape)
+    if len(outputs) != 2 or outputs[1] is None:
+        raise ValueError(
+            f"model {model.name!r} gives {outputs}; expected scores (N, classes), their number "
+            f"known when it is built"
+        )
+    return int(outputs[1])
+
+
 def check_images(model: keras.Model, images: ArrayLike) -> NDArray[np.float32]:
     """The images as float32 ``(N, H, W, C)``, or an error that says what is wrong with them."""
     images = np.asarray(images)
-    expected = tuple(graph_of(model).inputs[0].shape)
+    expected = image_shape(model)
     wanted = "(N, " + ", ".join("any" if n is None else str(n) for n in expected[1:]) + ")"
     if images.ndim != len(expected):
         hint = "; add the batch axis: image[None]" if images.ndim == len(expected) - 1 else ""
@@ -103,10 +137,7 @@ def prepare(
             or NaN in its weights.
     """
     images = check_images(model, images)
-    outputs = tuple(graph_of(model).outputs[0].shape)
-    if len(outputs) != 2:
-        raise ValueError(f"model {model.name!r} gives {outputs}; expected scores (N, classes)")
-    classes = check_target(target, len(images), int(outputs[1]))
+    classes = check_target(target, len(images), class_count(model))
     check_weights(model)
     if score not in ("logit", "probability"):
         raise ValueError(f"score must be 'logit' or 'probability', not {score!r}")
@@ -125,7 +156,8 @@ def check_finite(result: NDArray[np.floating], method: str, name: str) -> None:
     if not np.isfinite(result).all():
         raise ValueError(
             f"{method}: the result holds NaN or infinity although images and weights do not: a "
-            f"number overflows inside model {name!r}; are the images in its scale?"
+            f"number overflows inside model {name!r}, or a slope in it is infinite, as that of a "
+            f"root at 0; are the images in its scale?"
         )
 
 

@@ -185,7 +185,7 @@ def pixel_flipping(
 
     Source: Bach et al. 2015, section "Pixel-flipping", and Samek et al. 2017, eq. 12.
     """
-    maps, pictures = checked_heat(heat), np.asarray(images)
+    pictures, maps = scores.check_images(model, images), checked_heat(heat)
     at_random = [np.random.default_rng([seed, n]).random(m.shape) for n, m in enumerate(maps)]
     edges = sobel_edges(pictures)
     return {

@@ -53,10 +53,14 @@ def trace(model: keras.Model, images: Any, apply: Apply | None = None) -> Trace:
     """
     graph_of(model)
     import keras
+    import tensorflow as tf
 
     calls: list[Call] = []
     with keras.StatelessScope():  # activity regularizers note their losses there, not in the model
-        return Trace(_run(model, images, calls, apply, strip=True), calls)
+        given = keras.tree.flatten(_run(model, images, calls, apply, strip=True))[0]
+        # Of 16 bits, some libraries know no name; logits are few, so that costs nothing.
+        wide = given if given.dtype in ("float32", tf.float32) else keras.ops.cast(given, "float32")
+        return Trace(wide, calls)
 
 
 def _run(model: Any, x: Any, calls: list[Call], apply: Apply | None, strip: bool) -> Any:
@@ -114,9 +118,42 @@ def graph_of(model: Any) -> Any:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"model {model.name!r} has {len(model.inputs)} inputs and {len(model.outputs)} "
-            f"outputs; expected one of each: wrap the pair to be explained in keras.Model(...)"
+            f"outputs; expected one of each: wrap the pair to be explained, as in "
+            f"keras.Model(model.inputs, model.outputs[0])"
         )
     return model
+
+
+def leaves(model: Any) -> list[Any]:
+    """The layers in order, those of nested models in their place; a shared one at its first."""
+    import keras
+
+    found: dict[int, Any] = {}
+    for layer in model.layers:
+        inside = leaves(layer) if isinstance(layer, keras.Model) else [layer]
+        found.update({id(x): x for x in inside if id(x) not in found})
+    return list(found.values())
+
+
+def copied(model: Any, dtype: str | None = None) -> Any:
+    """The architecture built anew, with fresh weights and layers of its own.
+
+    With a ``dtype`` it computes in that, whatever the model does.
+
+    A Lambda layer's function is already in memory: it is handed on, not read from a description,
+    which Keras rightly refuses to do.
+    """
+    import keras
+
+    def clone(layer: Any) -> Any:
+        if type(layer) is not keras.layers.Lambda:
+            config = layer.get_config()
+            return layer.__class__.from_config(config | ({"dtype": dtype} if dtype else {}))
+        named = {"name": layer.name, "dtype": dtype or layer.dtype_policy}
+        given = layer.function, layer._output_shape, layer.mask, layer.arguments
+        return keras.layers.Lambda(*given, **named)
+
+    return keras.models.clone_model(model, clone_function=clone, recursive=True)
 
 
 def _squashes(layer: Any) -> bool:

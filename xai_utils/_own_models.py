@@ -141,7 +141,8 @@ def _loaded(path: Path) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever a broken or foreign file makes Keras raise
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split())  # which begins with the whole configuration
+        reason = reason.rpartition("Exception encountered: ")[2]
         if "ambda" in reason:
             raise ValueError(
                 f"{path} holds a Lambda layer, which is code that loading it would run, so it is "

@@ -164,6 +164,8 @@ class Canvas:
         wanted = expected[1:3] if size is None else size
         if size is None and given is not None:
             wanted = given.shape[1:3]
+        elif size is None and None in wanted:
+            raise ValueError(f"model {name!r} takes images of any size; give size=(H, W)")
         sides = tuple(wanted) if isinstance(wanted, tuple | list) else (wanted, wanted)
         if len(sides) != 2 or not all(isinstance(n, int | np.integer) and n > 1 for n in sides):
             raise ValueError(f"size {wanted!r}; expected (H, W) in whole pixels, 2 or more")

@@ -109,6 +109,7 @@ def lrp(
     settings = _rule_settings.checked(
         model, rule, input_rule, epsilon, alpha, beta, gamma, low, high
     )
+    images = scores.check_images(model, images)
     _rule_settings.check_range(images, settings)
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
@@ -170,6 +171,7 @@ def lrp_by_layer(
     settings = _rule_settings.checked(
         model, rule, input_rule, epsilon, alpha, beta, gamma, low, high
     )
+    images = scores.check_images(model, images)
     _rule_settings.check_range(images, settings)
     names = list(scores.layers(model))
 
@@ -178,10 +180,9 @@ def lrp_by_layer(
         none = _rules.Amounts(*[tf.zeros_like(run.logit)] * 3)
         rows = [run.layers.get(name, none) for name in names]
         columns = [run.logit, *(amount for row in rows for amount in row)]
-        flat = tf.reshape(run.image, [-1, int(np.prod(run.image.shape[1:]))])
+        flat = tf.reshape(run.image, [tf.shape(run.image)[0], -1])
         return tf.concat([tf.stack(columns, axis=1), flat], axis=1)
 
-    images = scores.check_images(model, images)
     key = ("lrp_by_layer", settings)
     result = scores.explain(model, images, target, key, step, batch_size=batch_size)
     logit, amounts, flat = np.split(result, [1, 1 + 3 * len(names)], axis=1)

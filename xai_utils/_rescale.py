@@ -27,7 +27,8 @@ def deep_lift(model: keras.Model, x: Any, target: Any, baseline: Any) -> Any:
         return _reverse.pull_at(step, [tf.split(t, 2)[0] for t in step.inputs], m)
 
     one = tf.one_hot(scores.chosen(tf.split(logits, 2)[0], target), logits.shape[1])
-    return (x - baseline) * _reverse.backward(steps, {id(logits): one}, both, rule)
+    shares = (x - baseline) * _reverse.backward(steps, {id(logits): one}, both, rule)
+    return scores.sound(shares, *tf.split(logits, 2))
 
 
 def _maximum(step: _reverse.Step, m: Any) -> Any:

@@ -90,6 +90,7 @@ def _step(layer: Any, function: Any, inputs: tuple[Any, ...], positive: set[int]
     import tensorflow as tf
 
     role, activation = _role(layer), _activation(layer)
+    kept = tf.as_dtype(layer.variable_dtype)  # of a layer of 16 bits: a twin casts nothing itself
     reads = tf.nest.flatten(inputs)
     compute = linear(layer) if activation else function  # that of a softmax comes without it
     if role == "activation":
@@ -97,6 +98,8 @@ def _step(layer: Any, function: Any, inputs: tuple[Any, ...], positive: set[int]
     merges = isinstance(inputs[0], list | tuple)
 
     def before(tensors: list[Any]) -> Any:
+        if activation:
+            tensors = [tf.cast(t, kept) for t in tensors]
         return tf.cast(compute(tensors if merges else tensors[0]), tf.float32)
 
     own = [tf.identity(tf.cast(t, tf.float32)) for t in reads]
@@ -226,12 +229,14 @@ def factor_and_shift(layer: Any) -> tuple[Any, Any]:
     """Batch normalisation at inference as ``factor * x + shift``, ``(C,)`` each."""
     import tensorflow as tf
 
-    mean, variance = (tf.convert_to_tensor(v) for v in (layer.moving_mean, layer.moving_variance))
-    factor = tf.math.rsqrt(variance + layer.epsilon)
+    def value(weight: Any) -> Any:
+        return tf.cast(tf.convert_to_tensor(weight), tf.float32)
+
+    factor = tf.math.rsqrt(value(layer.moving_variance) + layer.epsilon)
     if layer.scale:
-        factor *= tf.convert_to_tensor(layer.gamma)
-    shift = -mean * factor
-    return factor, shift + tf.convert_to_tensor(layer.beta) if layer.center else shift
+        factor *= value(layer.gamma)
+    shift = -value(layer.moving_mean) * factor
+    return factor, shift + value(layer.beta) if layer.center else shift
 
 
 def fold(steps: list[Step]) -> list[Step]:

@@ -53,7 +53,7 @@ def max_sensitivity(
         raise ValueError(
             f"images of dtype {x.dtype}, shape {x.shape}; expected floats (N, H, W, C)"
         )
-    if not radius > 0:
+    if not 0 < radius < np.inf:
         raise ValueError(f"radius {radius!r}; expected a positive number, in units of the images")
     x = x.astype(np.float32, copy=False)
     still = _maps(method(x), len(x))

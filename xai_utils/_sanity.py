@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import scores
+from ._graph import copied, leaves
 
 if TYPE_CHECKING:
     import keras
@@ -143,7 +144,7 @@ def sobel_edges(images: ArrayLike) -> Floats:
         images: ``(N, H, W, C)``.
 
     Raises:
-        ValueError: images of another rank.
+        ValueError: images of another rank, NaN or infinity in them.
 
     Source: Adebayo et al. 2018 (edge detectors as control).
     """
@@ -153,6 +154,8 @@ def sobel_edges(images: ArrayLike) -> Floats:
     pictures = np.asarray(images)
     if pictures.ndim != 4 or pictures.size == 0:
         raise ValueError(f"images of shape {pictures.shape}; expected (N, H, W, C), not empty")
+    if not np.isfinite(pictures).all():
+        raise ValueError("NaN or infinity in the images; remove or repair them")
     return np.stack([sobel(p.astype(np.float64).mean(axis=-1)) for p in pictures])
 
 
@@ -239,15 +242,13 @@ def _by_its_peak(maps: Floats) -> Floats:
 def _fresh_copy(model: keras.Model, seed: int) -> keras.Model:
     """The architecture built anew, its weights drawn with this seed and no global seed moved."""
     scores.layers(model)  # refuses what cannot be followed, before Keras fails in its own words
-    import keras
-
     before = random.getstate()  # whence Keras takes the seed of an initialiser that has none
     random.seed(seed)
     try:
-        copy = keras.models.clone_model(model)
+        copy = copied(model)
     finally:
         random.setstate(before)
-    for old, new in zip(_leaves(model), _leaves(copy), strict=True):
+    for old, new in zip(leaves(model), leaves(copy), strict=True):
         if _knows_the_data(old):
             new.set_weights(old.get_weights())
             new.finalize_state()  # it computes with numbers that it derives from its weights
@@ -256,21 +257,10 @@ def _fresh_copy(model: keras.Model, seed: int) -> keras.Model:
 
 def _weighted(model: keras.Model) -> list[Any]:
     """The layers that can lose weights, from input to output, each once."""
-    found = [x for x in _leaves(model) if x.weights and not _knows_the_data(x)]
+    found = [x for x in leaves(model) if x.weights and not _knows_the_data(x)]
     if not found:
         raise ValueError(f"model {model.name!r} has no weights that could be lost")
     return found
-
-
-def _leaves(model: keras.Model) -> list[Any]:
-    """The layers in order, those of nested models in their place; a shared one at its first."""
-    import keras
-
-    found: dict[int, Any] = {}
-    for layer in model.layers:
-        inside = _leaves(layer) if isinstance(layer, keras.Model) else [layer]
-        found.update({id(x): x for x in inside if id(x) not in found})
-    return list(found.values())
 
 
 def _knows_the_data(layer: Any) -> bool:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._engine import check_images, check_target, prepare
+from ._engine import check_finite, check_images, check_target, prepare
 from ._frames import Floats, check_rows, predictor
-from ._graph import trace
+from ._graph import copied, trace
 from ._quiet import import_tensorflow, quiet_stderr
 from .scores import Score
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
+
+
+_LOST = "shap cannot follow this model; use kernel_shap, which asks it only"
 
 
 class Shares(NamedTuple):
@@ -43,11 +47,26 @@ def _quiet_shap() -> Iterator[Any]:
         log.setLevel(logging.ERROR)  # it says that each class is traced anew
         import shap
 
+        undo = _restored_gradients()
         try:
             yield shap
         finally:
             np.random.set_state(state)
             log.setLevel(level)
+            undo()
+
+
+def _restored_gradients() -> Callable[[], None]:
+    """What undoes shap's change of TensorFlow, which it leaves behind when it fails.
+
+    Every gradient of this process would end in a LookupError from then on.
+    """
+    if "tensorflow" not in sys.modules:
+        return lambda: None
+    from tensorflow.python.eager import execute
+
+    before = execute.record_gradient
+    return lambda: setattr(execute, "record_gradient", before)
 
 
 def tree_shap(model: Any, rows: pd.DataFrame, background: pd.DataFrame) -> Shares:
@@ -125,7 +144,7 @@ def deep_shap(
     alone; measure how far apart the two are.
 
     Args:
-        model: a Keras model; a copy of it is explained.
+        model: a Keras model; a copy of it is explained, in 32 bits.
         images: ``(N, H, W, C)`` in the model's scale.
         background: ``(M, H, W, C)`` images that stand for "unknown".  The work is N x M x classes;
             the sampling error falls as 1 / sqrt(M).
@@ -146,24 +165,30 @@ def deep_shap(
     import_tensorflow()
     import keras
 
-    twin = keras.models.clone_model(model)  # what is traced here leaves marks on layers
+    # A copy, because what is traced here leaves marks; 32 bits, because shares of 16 do not sum up.
+    twin = copied(model, "float32")
     twin.set_weights(model.get_weights())
     inputs = keras.Input(x.shape[1:])
     outputs = trace(twin, inputs).logits
+    number = outputs.shape[-1]
     if score == "probability":
-        outputs = keras.layers.Softmax()(outputs)
-    if classes is not None:
-        asked = check_target(list(classes), len(classes), outputs.shape[-1])
-        chosen = np.eye(outputs.shape[-1], dtype=np.float32)[:, asked]
-        pick = keras.layers.Dense(len(asked), use_bias=False, name="asked_classes")
-        outputs = pick(outputs)  # a layer, since shap explains what the last one gives
-        pick.set_weights([chosen])
+        last = keras.layers.Softmax() if number > 1 else keras.layers.Activation("sigmoid")
+        outputs = last(outputs)
+    every = range(number) if classes is None else classes
+    asked = check_target(list(every), len(every), number)
+    pick = keras.layers.Dense(len(asked), use_bias=False, name="asked_classes")
+    outputs = pick(outputs)  # a layer, since shap explains what the last one gives
+    pick.set_weights([np.eye(number, dtype=np.float32)[:, asked]])
     explained = keras.Model(inputs, outputs)
+    wanted = np.asarray(explained(x), np.float64)
+    check_finite(wanted, "deep_shap", model.name)
     with _quiet_shap() as shap:
-        explainer = shap.DeepExplainer(explained, background)
-        values = np.asarray(explainer.shap_values(x, check_additivity=False), np.float64)
-    base = np.asarray(explainer.expected_value, np.float64)
-    return shares(values, base, np.asarray(explained(x), np.float64))
+        try:
+            explainer = shap.DeepExplainer(explained, background)
+            values = np.asarray(explainer.shap_values(x, check_additivity=False), np.float64)
+        except Exception as error:  # an operation for which it has no rule fails in many ways
+            raise ValueError(f"{_LOST} ({str(error).strip().splitlines()[-1].strip()})") from error
+    return shares(values, np.asarray(explainer.expected_value, np.float64), wanted)
 
 
 def shares(values: Floats, base: Any, wanted: Floats) -> Shares:
@@ -172,8 +197,5 @@ def shares(values: Floats, base: Any, wanted: Floats) -> Shares:
     off = np.abs(base + values.sum(axis=axes) - wanted).max()
     scale = max(np.abs(wanted).max(), np.abs(wanted - base).max(), 1e-12)
     if not off <= 1e-3 * scale:  # false for NaN, too
-        raise ValueError(
-            f"the shares miss the model's output by {off:.3g} of {scale:.3g}: shap cannot follow "
-            "this model; use kernel_shap, which asks it only"
-        )
+        raise ValueError(f"the shares miss the model's output by {off:.3g} of {scale:.3g}: {_LOST}")
     return Shares(values, np.asarray(base, np.float64), float(off))

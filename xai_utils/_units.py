@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import scores
-from ._graph import graph_of, linear
+from ._graph import linear
 from .scores import Score
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def check_unit(
     if layer is None and pre_activation:
         raise ValueError("pre_activation=True with a class; expected a layer: logits have none")
     if layer is None:
-        outputs = tuple(graph_of(model).outputs[0].shape)
-        if len(outputs) != 2:
-            raise ValueError(f"model {model.name!r} gives {outputs}; expected scores (N, classes)")
-        of, count = f"model {model.name!r} has {outputs[1]} classes", int(outputs[1])
+        count = scores.class_count(model)
+        of = f"model {model.name!r} has {count} classes"
         return Unit(None, place, score, False), _numbers("target", target, count, of)
     info = _layer(model, layer)
     of, count = f"layer {layer!r} has {info.shape[-1]} channels", int(info.shape[-1] or 0)

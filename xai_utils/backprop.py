@@ -110,7 +110,7 @@ def _signal(
 ) -> Images:
     def rule(step: _reverse.Step, g: Any) -> list[Any]:
         if step.activation:
-            g = at_relu(g, _reverse.slope(step))
+            g = scores.sound(at_relu(g, _reverse.slope(step)), g)
         return _reverse.pull(step, g)
 
     def step(model: keras.Model, x: Any, target: Any) -> Any:
@@ -118,7 +118,7 @@ def _signal(
 
         logits, steps = _reverse.forward(model, x)
         one = tf.one_hot(scores.chosen(logits, target), logits.shape[1])
-        return _reverse.backward(steps, {id(logits): one}, x, rule)
+        return scores.sound(_reverse.backward(steps, {id(logits): one}, x, rule), logits)
 
     result = scores.explain(model, images, target, (method,), step, batch_size=batch_size)
     return scores.announce_zeros(result, method, SILENT, stacklevel=4)

@@ -71,9 +71,10 @@ def cam(
         logits, calls = scores.trace(model, x)
         head, classes = gap_head(calls, model.name), scores.chosen(logits, target)
         if head.weights is None:
-            return tf.gather(tf.transpose(head.maps, (0, 3, 1, 2)), classes, axis=1, batch_dims=1)
+            maps = tf.transpose(head.maps, (0, 3, 1, 2))
+            return scores.sound(tf.gather(maps, classes, axis=1, batch_dims=1), logits)
         weights = tf.gather(tf.transpose(head.weights), classes)
-        return tf.einsum("nijk,nk->nij", head.maps, weights)
+        return scores.sound(tf.einsum("nijk,nk->nij", head.maps, weights), logits)
 
     result = scores.explain(model, images, target, ("cam",), step, batch_size=batch_size)
     return announce_zeros(result, "cam")

@@ -244,8 +244,9 @@ def _gradient(score: Score) -> Callable[[Any, Any, Any], Any]:
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            value = scores.pick(scores.trace(model, x).logits, target, score)
-        return tape.gradient(value, x)
+            logits = scores.trace(model, x).logits
+            value = scores.pick(logits, target, score)
+        return scores.sound(tape.gradient(value, x), logits)
 
     return step
 

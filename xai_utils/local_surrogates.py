@@ -17,13 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 from ._black_box import BlackBox, Look, Target, prepared, untouched
 from ._frames import Floats, check_column, check_frame, check_varies, predictor
 from ._lime_package import fit_image, fit_row
-from .scores import Score, check_count
+from .scores import Score, announce_zeros, check_count
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
 
 __all__ = ["ImageLime", "TableLime", "lime_image", "lime_table", "samples_needed", "superpixels"]
+
+
+PLAIN = (
+    "No superpixel counts, or each is of one colour and hidden by that colour: give hide, or fewer "
+    "superpixels as segments"
+)
 
 
 class TableLime(NamedTuple):
@@ -243,6 +249,8 @@ def lime_image(
     x, look = prepared(model, images, score, batch_size, "lime")
     if x.shape[-1] not in (1, 3):
         raise ValueError(f"images of {x.shape[-1]} channels; lime knows grey (1) and colour (3)")
+    if hide is not None and not np.isfinite(hide):  # which a ReLU would swallow
+        raise ValueError(f"hide {hide!r}; expected None or a finite number in the images' scale")
     classes = untouched(look, x, target)[1]
     if segments is None:
         cut = np.stack([superpixels(image) for image in x])
@@ -261,6 +269,7 @@ def lime_image(
         mean, sd = _over_seeds([weights for weights, _ in runs])
         heat[n], spread[n] = mean[patch], sd[patch]
         r2[n] = np.mean([fit for _, fit in runs])
+    announce_zeros(heat, "lime_image", PLAIN)
     return ImageLime(heat, spread, r2, cut)
 
 

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import scores
 from ._engine import _progress, check_weights
-from ._graph import graph_of
 from ._regularisers import Canvas, Recipe, filtered, seen, variation_gradient
 from ._units import Place, Unit, activation, check_unit
 from .scores import Score
@@ -121,7 +120,7 @@ def activation_maximization(
     representations by inverting them", eq. 4 (total variation); Olah et al. 2017, "Feature
     visualization" (moved views, Fourier).
     """
-    expected = tuple(graph_of(model).inputs[0].shape)
+    expected = scores.image_shape(model)
     unit, numbers = check_unit(model, layer, channel, target, place, score, pre_activation)
     canvas = Canvas.of(model.name, expected, size, value_range, start, len(numbers))
     recipe = Recipe(

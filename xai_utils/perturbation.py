@@ -84,7 +84,7 @@ def occlusion(
         plan = _boxes.plan(model, x.shape[1:], windows.patch)
     if incremental and plan is None:
         raise ValueError(
-            f"incremental=True: {look.name} does not begin with a chain of convolutions and "
+            f"incremental=True: {look.name!r} does not begin with a chain of convolutions and "
             f"poolings, or a patch of {windows.patch} changes nearly all of it; leave it at None"
         )
     covers = _Covers(x, windows, filler(occluder, x, windows.patch))

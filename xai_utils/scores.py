@@ -21,9 +21,11 @@ from ._engine import (
     check_finite,
     check_images,
     check_target,
+    class_count,
     compiled,
     default_batch,
     explain,
+    image_shape,
     in_batches,
     prepare,
 )
@@ -44,16 +46,19 @@ __all__ = [
     "check_images",
     "check_target",
     "chosen",
+    "class_count",
     "compiled",
     "default_batch",
     "explain",
     "gradient_at",
+    "image_shape",
     "in_batches",
     "layers",
     "logits",
     "pick",
     "prepare",
     "resolved",
+    "sound",
     "trace",
 ]
 
@@ -78,6 +83,22 @@ def pick(logits: tf.Tensor, target: tf.Tensor, score: Score) -> tf.Tensor:
     if score == "probability":
         logits = tf.sigmoid(logits) if logits.shape[1] == 1 else tf.nn.softmax(logits)
     return tf.gather(logits, classes, axis=1, batch_dims=1)
+
+
+def sound(result: Any, *numbers: Any) -> Any:
+    """The result ``(N, ...)``, NaN for each image that has a NaN or infinity in other numbers.
+
+    ReLU and max pooling swallow NaN, and the class that is predicted from NaN is any: a result may
+    look well although what it was computed from is not.  ``numbers`` are ``(N, ...)`` each, the
+    logits and gradients on the way.
+    """
+    import tensorflow as tf
+
+    for t in numbers:
+        fine = tf.reduce_all(tf.math.is_finite(t), axis=list(range(1, len(t.shape))))
+        fine = tf.reshape(fine, [-1] + [1] * (len(result.shape) - 1))
+        result = tf.where(fine, result, float("nan"))
+    return result
 
 
 def gradient_at(

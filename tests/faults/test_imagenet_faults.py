@@ -46,6 +46,21 @@ def test_a_download_is_checked_kept_and_found_again(site, monkeypatch) -> None:
     assert len(site.asked) == 1
 
 
+@pytest.mark.fault(
+    "Models: files",
+    "Weights of ImageNet that are damaged on their way",
+    sees="a warning: … sent a damaged …: …, then `Unavailable` with the file's name, "
+    "size, address and place",
+    kept="nothing of it stays in the cache",
+    guard=(
+        "xai_utils/_imagenet_files.py",
+        (
+            "            if expected is not None and pooch.file_hash(str(path), "
+            "alg=algorithm) != expected:"
+        ),
+        "            if False:",
+    ),
+)
 @pytest.mark.parametrize(
     ("manner", "reason"), [("wrong", "MD5"), ("truncated", "broken off"), ("page", "bytes")]
 )
@@ -87,6 +102,17 @@ def test_a_damaged_cache_is_fetched_again(site, monkeypatch) -> None:
         assert find().source == "cache"
 
 
+@pytest.mark.fault(
+    "Models: files",
+    "Weights of ImageNet whose hash is right and that do not fit the network",
+    sees="`DamagedFile`: … does not fit VGG16: …; remove it and fetch it again",
+    kept="no network with some of its weights",
+    guard=(
+        "xai_utils/imagenet.py",
+        "    except (ValueError, OSError, LookupError) as error:",
+        "    except ZeroDivisionError as error:",
+    ),
+)
 def test_weights_of_the_right_hash_that_do_not_fit_are_refused(site, monkeypatch) -> None:
     """What the test's registry calls VGG16 is noise: the hash is right, the file is no HDF5."""
     offer(site, monkeypatch, "good")

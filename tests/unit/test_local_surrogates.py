@@ -113,7 +113,8 @@ def test_superpixels_are_numbered_repeat_and_follow_the_picture() -> None:
 
 
 def test_grey_images_repeat_and_stay_quiet(capfd: Any, recwarn: Any) -> None:
-    one, again = (lime_image(halves, GREY, 0, segments=QUARTERS, samples=64) for _ in range(2))
+    options = {"segments": QUARTERS, "hide": 0.0, "samples": 64}
+    one, again = (lime_image(halves, GREY, 0, **options) for _ in range(2))
     assert (one.heat == again.heat).all() and one.heat.shape == (2, 12, 12)
     assert one.heat.dtype == np.float32 and np.isnan(one.spread).all()
     assert (one.segments == QUARTERS).all()

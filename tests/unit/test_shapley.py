@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_utils import _shap_package
+from xai_utils import _shap_package, scores
 from xai_utils.shapley import (
     coalitions,
     deep_shap,
@@ -214,6 +214,28 @@ def test_deep_of_some_classes_is_a_part_of_all(flat: Any, images: np.ndarray) ->
     np.testing.assert_allclose(some.base, whole.base[[2, 0]], atol=1e-7)
     with pytest.raises(ValueError, match=r"\[3\] out of range: the model has 3"):
         deep_shap(flat, images[:1], images, classes=[3])
+
+
+@pytest.mark.parametrize("score", ["logit", "probability"])
+@pytest.mark.parametrize("end", ["logits", "dense activation", "softmax layer", "one output"])
+def test_deep_shares_sum_up_however_the_network_ends(
+    end: str, score: Any, images: np.ndarray
+) -> None:
+    from networks import flat_layers, functional, layers, seeded
+
+    parts = flat_layers("logits" if end == "one output" else end)
+    if end == "one output":
+        parts[-1] = layers.Dense(1, activation="sigmoid", name="logits")
+    model = seeded(functional(parts))
+    found = deep_shap(model, images[:2], images[2:], score=score)
+    z = scores.logits(model, images)
+    if score == "probability" and end == "one output":
+        z = 1 / (1 + np.exp(-z))
+    elif score == "probability":
+        z = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.base, z[2:].mean(axis=0), atol=1e-5)
+    total = found.base + found.values.sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(total, z[:2], atol=1e-4)
 
 
 def test_deep_scores(flat: Any, images: np.ndarray) -> None:
