@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from kernels import threads
+
+# The same examples every time in `make test`; new ones in `make fuzz`, which sets the variable.
+settings.register_profile("test", derandomize=True, deadline=None)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the cores are shared out

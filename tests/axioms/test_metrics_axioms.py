@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -24,7 +24,6 @@ ORDER_ONLY = ["pointing_game", "auc_inside"]
 # --- every metric --------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(maps=MAPS, masks=MASKS, scale=st.floats(1e-3, 1e3))
 @pytest.mark.parametrize("name", METRICS)
 def test_the_scale_of_the_heat_does_not_matter(
@@ -35,7 +34,6 @@ def test_the_scale_of_the_heat_does_not_matter(
     assert np.isnan(one).all() or (np.nanmin(one) >= 0 and np.nanmax(one) <= 1)
 
 
-@settings(deadline=None)
 @given(masks=MASKS, value=st.floats(1e-3, 1e3), tolerance=st.floats(0, 3))
 @pytest.mark.parametrize("name", METRICS)
 def test_a_map_that_is_the_same_everywhere_scores_chance(
@@ -46,7 +44,6 @@ def test_a_map_that_is_the_same_everywhere_scores_chance(
     np.testing.assert_allclose(found, chance(name, masks, tolerance=tolerance), atol=1e-12)
 
 
-@settings(deadline=None)
 @given(maps=MAPS, masks=MASKS)
 @pytest.mark.parametrize("name", ORDER_ONLY)
 def test_only_the_order_of_the_values_counts(
@@ -56,7 +53,6 @@ def test_only_the_order_of_the_values_counts(
     np.testing.assert_array_equal(METRICS[name](maps, masks), METRICS[name](bent, masks))
 
 
-@settings(deadline=None)
 @given(maps=MAPS, masks=MASKS)
 def test_auc_of_the_negative_map_is_one_minus(maps: np.ndarray, masks: np.ndarray) -> None:
     np.testing.assert_allclose(
@@ -76,7 +72,6 @@ def test_random_maps_score_chance_on_average(name: str) -> None:
     assert abs(gain.mean()) < 4 * gain.std() / len(gain) ** 0.5
 
 
-@settings(deadline=None)
 @given(maps=MAPS)
 def test_complexity_does_not_see_scale_sign_or_place(maps: np.ndarray) -> None:
     turned = -7.5 * maps[:, ::-1]
@@ -84,7 +79,6 @@ def test_complexity_does_not_see_scale_sign_or_place(maps: np.ndarray) -> None:
         np.testing.assert_allclose(measure(maps), measure(turned), atol=1e-9)
 
 
-@settings(deadline=None)
 @given(maps=hnp.arrays(np.int64, (2, 9), elements=st.integers(1, 9)))
 def test_a_map_that_is_poured_together_is_sparser(maps: np.ndarray) -> None:
     together = maps.copy()

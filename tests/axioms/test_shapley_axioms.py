@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -17,8 +17,6 @@ from xai_utils.shapley import interventional_value, kernel_shap, shapley_exact
 METHODS = pytest.mark.parametrize("method", [shapley_exact, kernel_shap])
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 values = st.integers(1, 6).flatmap(lambda n: arrays(float, 2**n, elements=numbers))
-settings.register_profile("course", derandomize=True, deadline=None)
-settings.load_profile("course")
 
 
 def of(v: np.ndarray) -> Any:
