@@ -7,6 +7,7 @@ checked too.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -56,6 +57,10 @@ def read_members(archive: Path, wanted: Manifest) -> Iterator[tuple[str, bytes]]
         NotImplementedError,
         RuntimeError,
     ) as error:
+        raise ValueError(f"{Path(archive).name} is not a sound zip archive: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the file's beginning
+            raise
         raise ValueError(f"{Path(archive).name} is not a sound zip archive: {error}") from error
 
 

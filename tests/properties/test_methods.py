@@ -27,6 +27,8 @@ LINEAR = (  # in the explained score
 # RISE and SmoothGrad draw in the image's order.  Of equal maxima the first is taken, which is
 # another one in the mirror: a deconvnet meets them among zeros, DeepLIFT in a flat baseline.
 HANDED = ("smooth_grad", "rise", "deconvnet", "deep_lift")
+# A way that comes by a picture all but flat: its maxima differ by rounding, which picks the winner.
+PATHS = ("integrated_gradients", "expected_gradients", "deep_lift")
 COVERING = ("occlusion", "rise")  # differences and means of scores, and rounded as those are
 IN_FEATURES = {"cam": (4, 4), "grad_cam": (4, 4), "layer_cam": (4, 4), "hires_cam": (4, 4)}
 IN_FEATURES["grad_cam_plus_plus"] = (4, 4)

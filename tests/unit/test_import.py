@@ -18,7 +18,7 @@ MODULES = sorted(module.name for module in pkgutil.iter_modules([str(PACKAGE)]))
 # From the ground up; a module may import its own floor and those below.
 FLOORS = [
     {"_quiet", "_kept", "_suggestions", "exercises"},
-    {"storage", "_archive", "_settings", "_transfer"},
+    {"storage", "_archive", "_registry", "_settings", "_transfer"},
     {
         *("datasets", "_readers", "_tables", "_photos", "_production"),
         *("simulate", "overlaps", "_steel", "_shortcuts"),
