@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course site serve slides mirror figures lab labs test guards bench train scoreboard lint store lock clean
+.PHONY: help setup course site serve slides mirror figures lab labs test guards fuzz matrix audit bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,21 @@ test: .venv/.installed ## check everything: style, types, units, notebooks, site
 guards: .venv/.installed ## take away what guards against each fault, and see its test fail
 	@$(RUN) tests/fault_table.py --remove-guards
 
+fuzz: .venv/.installed ## 10,000 drawn examples, and ten minutes of broken files (SECONDS=... for another time)
+	@$(RUN) tests/fuzz/run.py --seconds $(or $(SECONDS),600)
+
+# Beside .venv, so that they bring no package into it: nox, pip-audit and uv.
+build/tools/.installed: tests/tools/requirements.txt
+	@'$(PYTHON)' -m venv --clear build/tools
+	@build/tools/bin/python -m pip install --quiet --require-hashes -r tests/tools/requirements.txt
+	@touch $@
+
+matrix: build/tools/.installed ## test on every Python, and with the newest and lowest packages (SESSION=... for one)
+	@PATH="$(CURDIR)/build/tools/bin:$$PATH" nox $(if $(SESSION),--session '$(SESSION)') -- $(TESTS)
+
+audit: build/tools/.installed ## ask the package index which versions of the lock have known faults
+	@build/tools/bin/python tests/tools/audit.py
+
 bench: .venv/.installed ## measure speed against the floor and against other libraries
 	@$(RUN) benchmarks/run.py
 
@@ -71,8 +86,8 @@ store: .venv/.installed ## execute the notebooks on the real data and store thei
 	@$(RUN) tests/notebook_rules.py --from build/notebooks notebooks/*.ipynb
 	@$(RUN) site/poster.py
 
-lock: ## resolve the dependencies anew into requirements.lock (needs uv)
-	uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \
+lock: build/tools/.installed ## resolve the dependencies anew into requirements.lock
+	build/tools/bin/uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \
 		--no-header --python-version 3.11 --extra dev --extra site --extra labs --extra scale \
 		pyproject.toml -o requirements.lock
 
