@@ -77,6 +77,17 @@ def files(course: Course) -> str:
     return "\n".join(lines)
 
 
+def licences(course: Course) -> str:
+    """Under which terms the packages of the lock come, licence by licence."""
+    packages = collections.defaultdict(list)
+    for row in _table(DATA / "licences.tsv"):
+        packages[row["licence"]].append(row["package"])
+    lines = ["| licence | packages |", "|---|---|"]
+    for licence, names in sorted(packages.items(), key=lambda item: -len(item[1])):
+        lines.append(f"| {licence} | {len(names)}: {', '.join(names)} |")
+    return "\n".join(lines)
+
+
 def networks(course: Course) -> str:
     """The networks that were trained for the course: a table of all, then a card for each."""
     found = {

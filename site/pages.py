@@ -231,6 +231,7 @@ PARTS: dict[str, Callable[[Course], str]] = {
     "method_map": method_map,
     "plates": cards.plates,
     "files": cards.files,
+    "licences": cards.licences,
     "networks": cards.networks,
     "lesson": scores_pages.lesson,
     "scoreboard": scores_pages.scoreboard,

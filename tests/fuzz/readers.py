@@ -128,9 +128,10 @@ def board(data: bytes) -> None:
 
     path = written(data, "scoreboard.csv")
     found: list[scoreboard.Scoreboard] = []
-    if not refused(lambda: found.append(scoreboard.read(path)), "scoreboard.csv"):
-        if {"data", "network"} <= set(found[0]) and "all" in set(found[0]["class"]):
-            scoreboard.saliency_cards(found[0])
+    if refused(lambda: found.append(scoreboard.read(path)), "scoreboard.csv"):
+        return
+    if {"data", "network"} <= set(found[0]) and "all" in set(found[0]["class"]):
+        scoreboard.saliency_cards(found[0])
 
 
 def store(data: bytes) -> None:
