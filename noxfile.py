@@ -105,3 +105,10 @@ def cores(session: nox.Session, count: int) -> None:
     """The notebooks with one thread and with two: the same digits."""
     installed(session, ROOT / "requirements.lock")
     checked(session, NOTEBOOKS, **threads(count))
+
+
+@nox.session(python=OLDEST)
+def twice(session: nox.Session) -> None:
+    """The notebooks executed twice on this machine: the same, byte for byte."""
+    installed(session, ROOT / "requirements.lock")
+    session.run("python", "tests/tools/twice.py", *session.posargs)
