@@ -201,7 +201,8 @@ def surrogate_tree(
         `Surrogate` of the fitted scikit-learn tree, fidelity and chance.
 
     Raises:
-        ValueError, TypeError: as above; a model that says the same of every row.
+        ValueError, TypeError: as above; a model that says the same of every row, or one number of
+            every held-out row.
 
     Source: Craven & Shavlik 1996, "Extracting tree-structured representations of trained networks"
     (the idea, and fidelity; theirs is grown in another way).
@@ -218,6 +219,11 @@ def surrogate_tree(
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     seen, unseen, a, b = train_test_split(frame, said, test_size=held_out, random_state=seed)
+    if said.dtype.kind == "f" and np.ptp(b) == 0:
+        raise ValueError(
+            f"the model says {b[0]} of all {len(b)} held-out rows, so R^2 cannot tell how well a "
+            "tree imitates it: take more rows, a larger held_out, or another seed"
+        )
     kind = DecisionTreeRegressor if said.dtype.kind == "f" else DecisionTreeClassifier
     tree = kind(max_depth=depth, random_state=seed).fit(seen, a)
     values, times = np.unique(a, return_counts=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -38,3 +41,18 @@ def test_lock_has_hashes_and_no_address() -> None:
     assert len(packages) > 150
     assert all("--hash=sha256:" in package for package in packages)
     assert not re.search(r"https?://|file:|--index-url|--find-links", LOCK)
+
+
+def test_the_matrix_has_every_python_and_what_the_lock_holds() -> None:
+    source = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    said = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("PYTHONS", "EXTRAS")
+    }
+    versions = range(environment.OLDEST[1], environment.NEWEST[1] + 1)
+    assert said["PYTHONS"] == tuple(f"3.{minor}" for minor in versions)
+    locked = re.findall(r"--extra (\w+)", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert sorted(said["EXTRAS"]) == sorted(locked)
