@@ -28,7 +28,7 @@ from ._course_maps import (
 )
 from ._course_metrics import course_metrics
 from ._course_sums import course_sums
-from ._evaluation_views import COLUMNS, NUMBERS
+from ._evaluation_views import COLUMNS, KEYS, NUMBERS
 from ._frames import not_numbers
 from ._saliency_cards import card_markdown, saliency_cards
 from .evaluation import (
@@ -259,7 +259,8 @@ def read(path: Path | None = None) -> Scoreboard:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a CSV that lacks columns, or has text where numbers should be.
+        ValueError: a CSV that lacks columns, or has text where numbers should be, or nothing where
+            a name should be.
     """
     import pandas as pd
 
@@ -276,4 +277,10 @@ def read(path: Path | None = None) -> Scoreboard:
     for name in (*NUMBERS, "images", "undefined", "seconds"):
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise ValueError(f"{path}: column {name!r} holds {not_numbers(name, table[name])}")
+    for name in {"data", "network", *KEYS} & set(table.columns):
+        if (empty := table[name].isna()).any():
+            row = int(empty.to_numpy().argmax())
+            raise ValueError(
+                f"{path}: column {name!r} is empty in row {row}; say what was measured"
+            )
     return Scoreboard(table)

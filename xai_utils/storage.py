@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import struct
 import time
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -55,6 +56,7 @@ __all__ = [
 CONTENT_ERRORS = (  # what readers raise at bytes that are not what they expect
     *(ValueError, LookupError, OSError, EOFError, TypeError, ArithmeticError, SyntaxError),
     *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
+    tokenize.TokenError,  # of an array's header
 )
 
 Verify = Callable[[Path], object]

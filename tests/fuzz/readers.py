@@ -148,7 +148,7 @@ def store(data: bytes) -> None:
 
 
 TARGETS: dict[str, Target] = {
-    f.__name__: f for f in (photo, archive, registry, sums, digits, names, store)
+    f.__name__: f for f in (photo, archive, registry, sums, digits, names, board, store)
 }
 
 # --- seeds ---------------------------------------------------------------------------------------
@@ -270,7 +270,17 @@ def _broken_digits() -> list[bytes]:
     np.save(memory, np.zeros(3, np.uint8))
     sound = next(_digits())
     entry = sound.index(b"PK\1\2") + 6  # the version of zip that its reader must know
-    return [memory.getvalue(), sound[:entry] + bytes([80]) + sound[entry + 1 :]]
+    open_bracket = b"\x93NUMPY\1\0" + (8).to_bytes(2, "little") + b"{'descr("
+    return [
+        memory.getvalue(),
+        sound[:entry] + bytes([80]) + sound[entry + 1 :],
+        _zip({"x_train.npy": open_bracket}, zipfile.ZIP_STORED),
+    ]
+
+
+def _broken_boards() -> list[bytes]:
+    head, row = next(_boards()).decode().splitlines()[:2]
+    return ["\n".join([head, row.replace("saliency", "")]).encode(), b"data,network\n"]
 
 
 _FOUND: dict[str, Callable[[], list[bytes]]] = {
@@ -278,5 +288,6 @@ _FOUND: dict[str, Callable[[], list[bytes]]] = {
     "registry": lambda: [b"[]", b'{"a": {"sha256": null}}', b"\xff", b"[" * 100_000],
     "sums": lambda: [b"\n", b"\xff", b"g" * 64 + b" a"],
     "digits": _broken_digits,
+    "board": _broken_boards,
     "store": lambda: [b"[" * 100_000],
 }
