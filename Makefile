@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup course site serve slides mirror figures lab labs test guards fuzz matrix audit bench train scoreboard lint store lock clean
+.PHONY: help setup course site serve slides mirror figures lab labs handout test guards fuzz matrix audit bench train scoreboard lint store lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ lab: .venv/.installed ## open the notebooks in JupyterLab
 
 labs: .venv/.installed ## make student copies of the graded labs, for nbgrader, into build/labs
 	@$(RUN) site/labs.py
+
+handout: .venv/.installed ## commit the notebooks for students, for nbgitpuller (FOLDER=...)
+	@$(RUN) site/handout.py $(or $(FOLDER),build/handout)
 
 test: .venv/.installed ## check everything: style, types, units, notebooks, site
 	@$(RUN) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup
@@ -89,7 +92,7 @@ store: .venv/.installed ## execute the notebooks on the real data and store thei
 lock: build/tools/.installed ## resolve the dependencies anew into requirements.lock
 	build/tools/bin/uv pip compile --universal --generate-hashes --fork-strategy fewest --no-emit-index-url \
 		--no-header --python-version 3.11 --extra dev --extra site --extra labs --extra scale \
-		pyproject.toml -o requirements.lock
+		--extra hub pyproject.toml -o requirements.lock
 
 clean: ## remove what was built; keep .venv
 	rm -rf build .pytest_cache .mypy_cache .ruff_cache

@@ -28,7 +28,7 @@ def test_conda_environment_equals_the_project() -> None:
 def test_lock_satisfies_the_project() -> None:
     locked = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", LOCK, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
-    held = [line for extra in ("dev", "site", "labs", "scale") for line in extras[extra]]
+    held = [line for extra in ("dev", "site", "labs", "scale", "hub") for line in extras[extra]]
     for line in [*PROJECT["dependencies"], *held]:
         wanted = Requirement(line)
         name = canonicalize_name(wanted.name)
