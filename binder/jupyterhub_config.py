@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 import pwd
 import resource
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,9 @@ c.ClassSpawner.environment = {
 HUB.mkdir(mode=0o700, exist_ok=True)
 c.JupyterHub.db_url = f"sqlite:///{HUB / 'jupyterhub.sqlite'}"
 c.JupyterHub.cookie_secret_file = str(HUB / "cookie_secret")
+# Node's proxy where it is installed; else the environment's own, which has no TLS.
+proxy = shutil.which("configurable-http-proxy") or f"{sys.prefix}/bin/configurable-http-proxy"
+c.ConfigurableHTTPProxy.command = [proxy]
 c.ConfigurableHTTPProxy.pid_file = str(HUB / "proxy.pid")
 
 if (HUB / "local.py").exists():

@@ -104,7 +104,7 @@ def settings(course: Course) -> str:
     if "settings" not in measured:
         return MISSING
     lines = [
-        "| four kernels at once | last done, seconds | processor seconds | PSS, MB "
+        "| two kernels at once | last done, seconds | processor seconds | PSS, MB "
         "| counted by the limit for one, MB |",
         "|---|--:|--:|--:|--:|",
     ]
@@ -119,11 +119,15 @@ def past(course: Course) -> str:
     measured = _read()
     if "past" not in measured:
         return MISSING
-    lines = ["| who asks for too much | what the student sees | two others |", "|---|---|---|"]
+    lines = [
+        "| who asks for too much | what the student sees | its kernel | two others at work |",
+        "|---|---|---|---|",
+    ]
     for who, found in measured["past"].items():
-        said = found["said"].split(": ", 1)[1].replace("|", "\\|").replace("<", "&lt;")
-        lived = "run to their end" if set(found["others"]) == {"lives"} else "**suffer**"
-        lines.append(f"| {who} | `{said[:160]}` | {lived} |")
+        said = found["said"].split(": ", 1)[1].partition(": An error occurred")[0]
+        own, *others = ("lives" if told == "lives" else "**dies**" for told in found["afterwards"])
+        shown = said.replace("|", "\\|").replace("{{", "{").replace("}}", "}")
+        lines.append(f"| {who} | `{shown[:130]}` | {own} | {', '.join(dict.fromkeys(others))} |")
     return "\n".join(lines)
 
 

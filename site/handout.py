@@ -11,9 +11,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 ROOT = Path(__file__).resolve().parents[1]
 FOR_STUDENTS = ("notebooks/*.ipynb", "LICENSE")
+FIRST = "00_start_here.ipynb"
 AUTHOR = ["-c", "user.name=The course", "-c", "user.email=course@localhost"]
 
 
@@ -39,13 +41,20 @@ def make(folder: Path, source: Path = ROOT) -> bool:
     return True
 
 
+def link(folder: Path) -> str:
+    """What stands behind a hub's address in the link for students: pull, then open the first."""
+    where = {"repo": f"file://{folder}", "branch": "main", "targetpath": "course"}
+    opened = {"urlpath": f"lab/tree/course/{FIRST}"}
+    return f"/hub/user-redirect/git-pull?{urlencode(where | opened)}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the handout; return the exit status."""
     parser = argparse.ArgumentParser(description="Commit the notebooks for students.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "handout")
     folder = parser.parse_args(arguments).folder.resolve()
     print(f"{folder}: {'committed' if make(folder) else 'nothing has changed'}")
-    print(f"The link for students: /hub/user-redirect/git-pull?repo=file://{folder}&branch=main")
+    print(f"The link for students, behind the hub's address: {link(folder)}")
     return 0
 
 

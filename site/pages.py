@@ -16,6 +16,7 @@ from pathlib import Path
 
 import archive_pages
 import cards
+import class_pages
 import scores_pages
 import teaching
 from citations import named
@@ -240,6 +241,12 @@ PARTS: dict[str, Callable[[Course], str]] = {
     "archive_overhead": archive_pages.overhead,
     "archive_whole": archive_pages.whole,
     "archive_million": archive_pages.million,
+    "class_start": class_pages.start,
+    "class_notebooks": class_pages.notebooks,
+    "class_together": class_pages.together,
+    "class_settings": class_pages.settings,
+    "class_past": class_pages.past,
+    "class_machine": class_pages.machine,
     "weeks": teaching.weeks,
     "day": teaching.day,
     "timings": teaching.timings,

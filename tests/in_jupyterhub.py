@@ -113,22 +113,14 @@ def missing() -> str:
         return "a JupyterHub for real accounts needs Linux and root"
     programs = ("unshare", "nsenter", "useradd", "chpasswd", "runuser", "git")
     absent = [name for name in programs if not shutil.which(name)]
-    packages = ("jupyterhub", "nbgitpuller", "nbgrader", "websocket")
+    packages = ("jupyterhub", "configurable_http_proxy", "nbgitpuller", "nbgrader", "websocket")
     absent += [name for name in packages if not importlib.util.find_spec(name)]
-    if not proxy():
-        absent.append("configurable-http-proxy")
     if absent:
         return f"not installed: {', '.join(absent)} (make setup; apt-get install passwd util-linux)"
     tried = subprocess.run(
         [*NAMESPACES, "sh", "-c", STAGE, "sh", str(ROOT), ""], capture_output=True, text=True
     )
     return f"no namespaces here: {tried.stderr.strip()}" if tried.returncode else ""
-
-
-def proxy() -> str | None:
-    """The program that stands before hub and servers."""
-    path = os.pathsep.join([str(Path(sys.prefix, "bin")), os.environ.get("PATH", "")])
-    return shutil.which("configurable-http-proxy", path=path)
 
 
 @dataclass
@@ -164,7 +156,7 @@ def running() -> Iterator[Hub]:
     environment = kept | {
         "PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(CLASS / "course"), *packages_apart()]),
-        "PATH": os.pathsep.join([str(Path(sys.prefix, "bin")), "/usr/sbin", kept["PATH"]]),
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",  # as `sudo` has it: without the environment's
         "LAB": LAB,
         "LOCAL": LOCAL.format(*ports, memory // 3),  # of nine tenths of it: enough for two
         "NO_PROXY": "127.0.0.1",

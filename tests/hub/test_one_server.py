@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+import handout
 import in_jupyterhub
 from hub_student import Kernel, Student
 
 NOTEBOOKS = {"ada": "00_start_here.ipynb", "bob": "02_linear_regression_coefficients.ipynb"}
 LAB = in_jupyterhub.LAB
-PART = "A class on one server"
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +55,14 @@ def students(hub: in_jupyterhub.Hub) -> list[Student]:
 @pytest.fixture(scope="module")
 def handed_out(students: list[Student]) -> list[Student]:
     """They have clicked on the link, which clones the notebooks into their homes."""
-    where = "git-pull/api"
-    link = {"repo": f"file://{in_jupyterhub.CLASS}/handout", "branch": "main"}
+    link = handout.link(in_jupyterhub.CLASS / "handout")
 
     def click(student: Student) -> None:
-        answer = student.server("GET", where, params=link | {"targetpath": "course"})
-        assert '"phase": "finished"' in answer.text, answer.text
+        page = student.session.get(student.url + link, timeout=60)
+        assert page.ok and page.url.startswith(f"{student.url}/user/{student.name}/git-pull?"), page
+        # what that page then asks for:
+        pulled = student.server("GET", "git-pull/api?" + link.partition("?")[2])
+        assert '"phase": "finished"' in pulled.text, pulled.text
 
     both(click, students)
     return students
@@ -75,8 +77,6 @@ def test_link_gives_the_notebooks_and_no_solutions(handed_out: list[Student]) ->
     for student in handed_out:
         names = {entry["name"] for entry in student.opened("course")}
         assert names == {path.name for path in _notebooks()} | {"LICENSE"}
-    page = handed_out[0].server("GET", "git-pull", params={"repo": "file:///x"})
-    assert page.status_code == 200 and "nbgitpuller" in page.text.lower()
 
 
 def _notebooks() -> list[Path]:
@@ -110,7 +110,7 @@ def test_kernels_have_what_is_shared_and_give_way(kernels: list[Kernel]) -> None
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "A student tries to read another's files, on a system that leaves new homes open",
     sees="`PermissionError` in a notebook; 403 from the other's address in the browser",
     kept="the other's files and running programs, unseen",
@@ -134,7 +134,7 @@ def test_neither_reads_the_other(
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "A student looks for the gradebook, the solutions, or what others have handed in",
     sees="`PermissionError` for each",
     kept="marks, solutions and submissions, unseen; the course's files, unchanged",
@@ -188,7 +188,7 @@ def test_labs_are_handed_in_and_collected(hub: in_jupyterhub.Hub, handed_in: lis
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "A notebook wants more memory than a student may have",
     sees="`MemoryError` in the cell: Unable to allocate 8.00 GiB for an array …",
     kept="its kernel with all variables, and everybody else's",
@@ -207,7 +207,7 @@ def test_too_much_memory_is_refused_to_one_alone(kernels: list[Kernel]) -> None:
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "A program that starts processes or threads without end",
     sees="`BlockingIOError` or `RuntimeError`: can't start new thread",
     kept="everybody else's processes; what has been started ends with the kernel",
@@ -231,7 +231,7 @@ def test_processes_without_end_stop_at_the_limit(kernels: list[Kernel]) -> None:
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "More students than the server has memory for",
     sees="429: Active user limit exceeded. Try again in a few minutes.",
     kept="the servers that run",
@@ -249,7 +249,7 @@ def test_one_more_than_the_machine_holds_is_told_to_wait(
 
 
 @pytest.mark.fault(
-    PART,
+    "A class on one server",
     "Somebody with an account on the machine who is not in the class; a wrong password",
     sees="the login form again: Invalid username or password, or 403",
     kept="nothing is started",
