@@ -59,7 +59,7 @@ def without_reference(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, web.Page]:
-    build = tmp_path_factory.mktemp("build with spaces")
+    build = tmp_path_factory.mktemp("Kurs für Ärzte, 日本")
     notebooks = build / "notebooks"
     notebooks.mkdir()
     nbformat.write(tiny(), notebooks / "10_tiny.ipynb")
