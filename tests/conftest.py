@@ -23,6 +23,15 @@ if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # the cores are shar
     os.environ.update(threads(max(1, (os.cpu_count() or 1) // int(workers))))
 
 
+# What takes minutes begins first, so that no core waits for it at the end.
+LONG = ("tests/site/", "tests/labs/", "tests/notebooks/", "tests/hub/", "tests/faults/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long work first, the rest as it was."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep a file's tests on one worker, which has its fixtures; of notebooks and labs, each one's.
@@ -39,6 +48,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             one = re.search(r"\[((?:\d\d|lab\d)_\w+)", test) if several else None
             return one[1] if one else file
 
+    config.option.loadscopereorder = False  # which puts files of few tests, the long ones, last
     return ByFixture(config, log)
 
 
