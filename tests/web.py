@@ -24,6 +24,13 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 INITIAL = re.compile(r"- (?:[A-Z]\.[- ]?)+\w")  # a source that begins with an author
 YEAR = re.compile(r"\b(?:18|19|20)\d\d\b")
 MENTION = re.compile(r"[A-Z]\w+(?: et al\.?| & [A-Z]\w+) \(?(?:19|20)\d\d\b")  # uncited
+# What `make course` runs, but for the reference, which takes longest; site/ is on PYTHONPATH.
+WITHOUT_REFERENCE = """
+import sys, pages
+pages.public_modules, pages.floors = list, dict
+import course
+sys.exit(course.main())
+"""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 

@@ -16,17 +16,9 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 import course
 import environment
+import web
 
 SCRIPT = Path(course.__file__)
-# The pages without the reference, which takes longest; then what `make course` does.
-STORED = """
-import sys
-sys.path.insert(0, {site!r})
-import pages
-pages.public_modules, pages.floors = list, dict
-import course
-sys.exit(course.main(sys.argv[1:]))
-"""
 
 
 def store(path: Path, *sources: str) -> Path:
@@ -146,7 +138,6 @@ def test_a_full_disk_leaves_the_old_pages(tmp_path: Path, in_a_room_of_its_own) 
         f"mount -t tmpfs -o size=4m tmpfs '{tmp_path}/build'; mkdir '{tmp_path}/build/site';"
         f"echo old > '{tmp_path}/build/site/index.html'"
     )
-    program = STORED.format(site=str(SCRIPT.parent))
     after = "import os, sys; print(sorted(os.listdir(sys.argv[1])), open(sys.argv[2]).read())"
     build = tmp_path / "build"
     command = (
@@ -155,7 +146,14 @@ def test_a_full_disk_leaves_the_old_pages(tmp_path: Path, in_a_room_of_its_own) 
         f' "{sys.executable}" -c "$AFTER" "{build}" "{build}/site/index.html"'
     )
     done = in_a_room_of_its_own(
-        prepare, "env", f"PROGRAM={program}", f"AFTER={after}", "sh", "-c", command
+        prepare,
+        "env",
+        f"PROGRAM={web.WITHOUT_REFERENCE}",
+        f"PYTHONPATH={SCRIPT.parent}",
+        f"AFTER={after}",
+        "sh",
+        "-c",
+        command,
     )
     assert "status 1" in done.stdout, done.stdout + done.stderr
     assert "The site could not be built: see the lines above. The old pages stay." in done.stdout

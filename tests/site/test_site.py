@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -158,8 +159,11 @@ def test_the_script_ends_with_the_page_to_open(tmp_path: Path) -> None:
     cells = [new_markdown_cell("# Tiny"), new_code_cell(draw)]
     nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / "10_tiny.ipynb")
     places = ["--notebooks", str(tmp_path / "notebooks"), "--build", str(tmp_path / "build")]
-    command = [sys.executable, course.__file__, *places]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    command = [sys.executable, "-c", web.WITHOUT_REFERENCE, *places]
+    paths = {"PYTHONPATH": str(course.ROOT / "site")}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, env=os.environ | paths
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     first = tmp_path / "build" / "site" / "index.html"
     assert done.stdout.splitlines()[-1] == f"Open {first}"
