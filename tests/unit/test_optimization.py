@@ -240,7 +240,7 @@ def test_a_network_that_flattens_does_not(flat: Any) -> None:
 
 def test_a_model_with_open_sides_wants_a_size() -> None:
     model = seeded(functional(gap_layers(), (None, None, 1)))
-    with pytest.raises(ValueError, match=r"size \(None, None\); expected"):
+    with pytest.raises(ValueError, match=r"takes images of any size; give size=\(H, W\)"):
         activation_maximization(model, target=0, **FEW)
     assert activation_maximization(model, target=0, size=9, **FEW).images.shape == (1, 9, 9, 1)
     start = np.zeros((7, 6, 1), np.float32)
