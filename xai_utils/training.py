@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import __version__
+from . import __version__, storage
 from ._feeding import plain_batches, training_batches
 from ._quiet import import_tensorflow
 from ._recipes import RECIPES, Recipe
@@ -60,6 +60,7 @@ def load_or_train(name: str, dataset: ImageDataset | None = None) -> keras.Model
     Raises:
         ValueError: unknown name.
         FileNotFoundError: the weights are not in the repository.
+        storage.DamagedFile: they are, but not as they should be.
     """
     if name not in RECIPES:
         raise ValueError(f"no network {name!r}; known: {', '.join(RECIPES)}")
@@ -75,7 +76,13 @@ def load_or_train(name: str, dataset: ImageDataset | None = None) -> keras.Model
             f"'python -m xai_utils train {name}'"
         )
     model = RECIPES[name].build()
-    model.load_weights(path)
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, LookupError) as error:
+        raise storage.DamagedFile(
+            f"{path} is damaged: {error}; take it from the repository again, or make it with "
+            f"'python -m xai_utils train {name}'"
+        ) from error
     _shipped[model] = name
     return model
 

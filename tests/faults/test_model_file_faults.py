@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from networks import functional, gap_layers, keras, layers, seeded
-from xai_utils import scores
+from xai_utils import scores, storage, training
 from xai_utils.own_images import load_network
 
 IMAGES = np.random.default_rng(7).random((2, 8, 8, 1), dtype=np.float32)
@@ -185,3 +185,26 @@ def test_weights_that_end_early_are_refused(share: float, model: Any, tmp_path: 
     path = repacked(tmp_path / "whole.keras", tmp_path / "cut.keras", cut)
     with pytest.raises(ValueError, match=r"cut\.keras cannot be loaded"):
         load_network(path, scale="0-1")
+
+
+@pytest.mark.fault(
+    "Models: files",
+    "A file of the course's own weights that ends early, or is none",
+    sees="`DamagedFile`: … is damaged: …; take it from the repository again, or make it "
+    "with 'python -m xai_utils train mnist'",
+    kept="no network with some of its weights",
+    guard=(
+        "xai_utils/training.py",
+        "    except (ValueError, OSError, LookupError) as error:\n        raise storage",
+        "    except ZeroDivisionError as error:\n        raise storage",
+    ),
+)
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_the_course_s_own_weights_that_end_early_are_named(
+    share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (training.WEIGHTS / "mnist.weights.h5").read_bytes()
+    (tmp_path / "mnist.weights.h5").write_bytes(whole[: int(share * len(whole))])
+    monkeypatch.setattr(training, "WEIGHTS", tmp_path)
+    with pytest.raises(storage.DamagedFile, match=r"mnist\.weights\.h5 is damaged: .* train mnist"):
+        training.load_or_train("mnist")

@@ -1,4 +1,4 @@
-"""What the course does where a user has no home directory, or one that is of no use."""
+"""What the course does where a user has no home directory, or a disk that is full."""
 
 from __future__ import annotations
 
@@ -122,3 +122,50 @@ def test_the_course_is_executed_without_a_home(tmp_path: Path, kind: str) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "data: embedded default: the 5,000 MNIST digits" in done.stdout
     assert done.stderr == ""
+
+
+SAVE = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from types import SimpleNamespace
+    import numpy as np
+    from xai_utils._networks import Prediction
+    from xai_utils.own_images import Explanation
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    best = (Prediction(0, "cat", 0.9),)
+    network = SimpleNamespace(title="a network", classes=("cat", "dog"))
+    found = Explanation(network, "photo", noise, "", 0, 1.0, 0.9, best, {}, {})
+    folder = Path(sys.argv[1])
+    (folder / "a.png").write_bytes(b"old")
+    try:
+        found.save(folder / "a.png")
+    except OSError as error:
+        print(error.strerror)
+    print({path.name: path.read_bytes()[:3].decode() for path in folder.iterdir()})
+    """
+)
+
+
+@pytest.mark.fault(
+    "Data: disks and folders",
+    "The disk is full when a figure is written",
+    sees="`OSError`: No space left on device",
+    kept="the figure of the same name that was there before; nothing half-written",
+    guard=(
+        "xai_utils/own_images.py",
+        "            part.unlink(missing_ok=True)\n",
+        "            pass\n",
+    ),
+)
+def test_a_figure_on_a_full_disk_leaves_the_old_one(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = f"mount -t tmpfs -o size=64k tmpfs '{disk}'; exec \"$@\""
+    start = ["unshare", "-Urm", "sh", "-ec", mount, "sh"]
+    trial = subprocess.run([*start, "true"], capture_output=True, text=True, check=False)
+    if trial.returncode:
+        pytest.skip(f"NOT TESTED: a full disk needs unshare -Urm: {trial.stderr.strip()}")
+    done = run([*start, sys.executable, "-c", SAVE, str(disk)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["No space left on device", "{'a.png': 'old'}"]
