@@ -147,8 +147,8 @@ def test_a_lambda_in_the_old_format_is_not_run_either(tmp_path: Path) -> None:
     kept="the file; no network with some of its weights",
     guard=(
         "xai_utils/_own_models.py",
-        'if path.suffix == ".keras" and not zipfile.is_zipfile(path):',
-        "if False:",
+        "    except Exception as error:  # whatever",
+        "    except ZeroDivisionError as error:  # whatever",
     ),
 )
 @pytest.mark.filterwarnings("ignore")
