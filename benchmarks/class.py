@@ -42,6 +42,7 @@ sys.path[:0] = [str(ROOT / "site"), str(ROOT / "tests")]
 import kernels  # noqa: E402
 
 RESULT = ROOT / "data" / "class.json"
+THRIFT = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}  # as the hub's configuration has it
 CONFIGURATION = ROOT / "binder" / "jupyterhub_config.py"
 SUBJECT = "11_grad_cam.ipynb"
 TOGETHER = (1, 2, 4, 8)
@@ -111,7 +112,7 @@ def memory(process: int) -> dict[str, int]:
 
     def kilobytes(text: str, *names: str) -> int:
         return sum(
-            int(value) for name in names for value in re.findall(rf"^{name}: +(\d+)", text, re.M)
+            int(value) for name in names for value in re.findall(rf"^{name}:\s+(\d+)", text, re.M)
         )
 
     return {
@@ -122,8 +123,11 @@ def memory(process: int) -> dict[str, int]:
     }
 
 
-def run_here(paths: list[Path]) -> dict[str, Any]:
-    """Execute notebooks side by side, and say when each began its second cell and its end."""
+def run_here(paths: list[Path], wish: str = "") -> dict[str, Any]:
+    """Execute notebooks side by side; say when each began its second cell and when it ended.
+
+    At its end each says that it lives; the first one before that asks for too much, if so wished.
+    """
     second: dict[int, float] = {}
     begun = time.perf_counter()
 
@@ -132,7 +136,8 @@ def run_here(paths: list[Path]) -> dict[str, Any]:
             if cell == 2:
                 second[number] = time.perf_counter() - begun
 
-        return await kernels.executed(path, os.environ, on_cell, afterwards=[LIVES])
+        greedy = [GREEDY[wish]] if wish and number == 0 else []
+        return await kernels.executed(path, os.environ, on_cell, afterwards=[*greedy, LIVES])
 
     async def all_of_them() -> list[kernels.Run]:
         return list(await asyncio.gather(*(one(k, path) for k, path in enumerate(paths))))
@@ -144,22 +149,22 @@ def run_here(paths: list[Path]) -> dict[str, Any]:
         "seconds": [run.seconds for run in runs],
         "second_cell": [second.get(k) for k in range(len(paths))],
         "failures": [run.failure for run in runs],
-        "told": [" ".join(run.told) for run in runs],
+        "told": [run.told for run in runs],
         "processor": spent.ru_utime + spent.ru_stime,
     }
 
 
-def measured(paths: list[Path], *, bounded: bool = True, **settings: str) -> dict[str, Any]:
+def measured(paths: list[Path], wish: str = "", **settings: str) -> dict[str, Any]:
     """`run_here` in a process of its own, as the hub would start it but for what `settings` say."""
 
     def bound() -> None:
-        if bounded:
-            resource.setrlimit(resource.RLIMIT_DATA, (limit(), limit()))
+        resource.setrlimit(resource.RLIMIT_DATA, (limit(), limit()))
+        Path("/proc/self/oom_score_adj").write_text("500")
 
     plain = {k: v for k, v in os.environ.items() if not re.search("_THREADS|OMP_|MALLOC_", k)}
-    environment = plain | kernels.threads(1) | {"CUDA_VISIBLE_DEVICES": "-1"} | settings
+    environment = plain | kernels.threads(1) | THRIFT | {"CUDA_VISIBLE_DEVICES": "-1"} | settings
     environment = {k: v for k, v in environment.items() if v}  # an empty setting takes one away
-    command = [sys.executable, __file__, "--here", *map(str, paths)]
+    command = [sys.executable, __file__, "--wish", wish, "--here", *map(str, paths)]
     done = subprocess.run(
         command, env=environment, preexec_fn=bound, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -198,6 +203,7 @@ def notebooks() -> dict[str, Any]:
     with ThreadPoolExecutor(2) as pool:
         for path, run in zip(paths, pool.map(lambda path: measured([path]), paths), strict=True):
             found[path.name] = _figures(run)
+            keep("notebooks", found)
             print(path.name, found[path.name], file=sys.stderr, flush=True)
     return found
 
@@ -219,8 +225,7 @@ def settings() -> dict[str, Any]:
     ways: dict[str, dict[str, str]] = {
         "as the hub starts them": {},
         "threads as the libraries choose": unset,
-        "MALLOC_ARENA_MAX=1": {"MALLOC_ARENA_MAX": "1"},
-        "MALLOC_MMAP_THRESHOLD_=131072": {"MALLOC_MMAP_THRESHOLD_": "131072"},
+        "without TF_ONEDNN_USE_SYSTEM_ALLOCATOR=1": dict.fromkeys(THRIFT, ""),
     }
     return {way: _figures(measured([path] * number, **given)) for way, given in ways.items()}
 
@@ -229,10 +234,10 @@ def past() -> dict[str, Any]:
     """What is said of a kernel that wants more than it may have; two others count on beside it."""
     found = {}
     other = "import time\ntime.sleep(15)"
-    for name, code in GREEDY.items():
-        with notebook("pass", code) as greedy, notebook(other) as one, notebook(other) as two:
-            run = measured([greedy, one, two])
-        found[name] = {"said": run["failures"][0], "afterwards": run["told"]}
+    for name in GREEDY:
+        with notebook("pass") as greedy, notebook(other) as one, notebook(other) as two:
+            (said, *own), *others = measured([greedy, one, two], name)["told"]
+        found[name] = {"said": said, "afterwards": [" ".join(told) for told in (own, *others)]}
     return found
 
 
@@ -290,22 +295,27 @@ def machine() -> dict[str, Any]:
     }
 
 
+def keep(step: str, found: dict[str, Any]) -> None:
+    """Write down what a step has found, with the load of the machine at its end."""
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    load = kept.get("load", {}) | {step: round(os.getloadavg()[0], 1)}
+    kept |= {"machine": machine(), "load": load, step: found}
+    write_whole(RESULT, json.dumps(kept, indent=1) + "\n")
+
+
 def main() -> None:
     """Run the steps that are asked for, and keep each as soon as it is measured."""
     parser = argparse.ArgumentParser(description="Measure what a class takes of one server.")
     parser.add_argument("--only", action="append", choices=STEPS)
-    parser.add_argument("--out", type=Path, default=RESULT)
     parser.add_argument("--here", nargs="+", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--wish", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
-        print(json.dumps(run_here(options.here)))
+        print(json.dumps(run_here(options.here, options.wish)))
         return
     for step in options.only or STEPS:
-        load = os.getloadavg()[0]
         found = STEPS[step]()
-        kept = json.loads(options.out.read_text()) if options.out.exists() else {}
-        kept |= {"machine": machine(), step: found, f"load before {step}": round(load, 1)}
-        write_whole(options.out, json.dumps(kept, indent=1) + "\n")
+        keep(step, found)
         print(step, json.dumps(found), flush=True)
 
 

@@ -35,6 +35,7 @@ COURSE = Path(__file__).resolve().parents[1]
 CLASS = Path(os.environ.get("XAI_CLASS", "/srv/xai"))
 DATA, LABS, HUB = CLASS / "data", CLASS / "labs", CLASS / "hub"
 GENTLE = 5  # niceness of students' processes
+THRIFT = {"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}  # TensorFlow gives back memory after a call
 
 sys.path.append(str(COURSE / "site"))
 import kernels  # noqa: E402
@@ -73,8 +74,8 @@ class ClassSpawner(LocalProcessSpawner):
         return begin
 
     def get_env(self) -> dict[str, str]:
-        """The hub's environment for a server, and the one setting for threads."""
-        return super().get_env() | kernels.threads(self.threads)
+        """The hub's environment for a server, what saves memory, and the setting for threads."""
+        return super().get_env() | THRIFT | kernels.threads(self.threads)
 
 
 def close_home(spawner: LocalProcessSpawner) -> None:

@@ -124,7 +124,7 @@ def past(course: Course) -> str:
         "|---|---|---|---|",
     ]
     for who, found in measured["past"].items():
-        said = found["said"].split(": ", 1)[1].partition(": An error occurred")[0]
+        said = found["said"].rstrip(": ")  # Python's own has no words
         own, *others = ("lives" if told == "lives" else "**dies**" for told in found["afterwards"])
         shown = said.replace("|", "\\|").replace("{{", "{").replace("}}", "}")
         lines.append(f"| {who} | `{shown[:130]}` | {own} | {', '.join(dict.fromkeys(others))} |")
