@@ -111,12 +111,14 @@ c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # hub/local.py opens it to othe
 
 c.JupyterHub.spawner_class = ClassSpawner
 c.ClassSpawner.mem_limit = "3G"  # of each process; every notebook of the course runs within it
-c.ClassSpawner.mem_guarantee = "1.2G"  # what a student at work takes; benchmarks/class.py
+c.ClassSpawner.mem_guarantee = "1.6G"  # what a student at work takes; benchmarks/class.py
 c.ClassSpawner.pre_spawn_hook = close_home
 c.ClassSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
 c.ClassSpawner.default_url = "/lab"
+c.ClassSpawner.start_timeout = c.ClassSpawner.http_timeout = 180  # a lecture begins: all at once
 c.ClassSpawner.args = [
     "--KernelManager.transport_encryption=required",  # others on this machine cannot listen
+    "--MappingKernelManager.kernel_info_timeout=180",
     "--MappingKernelManager.cull_idle_timeout=3600",
     "--MappingKernelManager.cull_connected=True",  # a forgotten tab does not hold its kernel
     "--ServerApp.shutdown_no_activity_timeout=7200",

@@ -23,6 +23,16 @@ def _mega(count: float) -> str:
     return f"{count / 1e6:,.0f}"
 
 
+def _load(measured: dict[str, Any], step: str) -> list[str]:
+    """How busy the machine was, so that nobody takes shared time for a notebook's own."""
+    load = measured.get("load", {}).get(step)
+    if load is None:
+        return []
+    said = f"The load of the machine was {load:.1f} at the end of this measurement"
+    cores = measured["machine"]["cores"]
+    return ["", f"{said}; beyond its {cores} cores, processor seconds are the fairer measure."]
+
+
 def start(course: Course) -> str:
     """What a kernel takes before anything is computed."""
     measured = _read()
@@ -40,6 +50,7 @@ def start(course: Course) -> str:
         f"| *the student's JupyterLab itself, beside a second one* | {server['seconds']:.1f} "
         f"| {_mega(server['pss'])} | {_mega(server['private'])} |"
     )
+    lines += _load(measured, "start")
     return "\n".join(lines)
 
 
@@ -58,6 +69,7 @@ def notebooks(course: Course) -> str:
         failed = f" **{run['failures'][0]}**" if "failures" in run else ""
         times = f"{run['seconds']:.0f} | {run['processor']:.0f}"
         lines.append(f"| {link}{failed} | {times} | {_mega(run['pss'])} | {_mega(run['data'])} |")
+    lines += _load(measured, "notebooks")
     return "\n".join(lines)
 
 
@@ -82,6 +94,7 @@ def together(course: Course) -> str:
         f"with an environment of its own each would take {_mega(one['rss'])} MB. Time is shared "
         f"out fairly: {many['seconds'] / one['seconds']:.1f} times as long for "
         f"{_ends(measured['together'])[1]} kernels on {measured['machine']['cores']} cores.",
+        *_load(measured, "together"),
     ]
     return "\n".join(lines)
 
@@ -146,7 +159,7 @@ def machine(course: Course) -> str:
         f"kernel that has run notebook 11 ({_mega(kernel)} MB more beside others), and "
         f"{SYSTEM / 1e9:.0f} GB for the system and the hub: {STUDENTS} x ({_mega(server)} + "
         f"{_mega(kernel)}) MB + {SYSTEM / 1e9:.0f} GB = **{need / 1e9:.0f} GB**. Everybody in the "
-        f"heaviest notebook ({_mega(heaviest)} MB) would need "
+        f"heaviest of the {len(measured['notebooks'])} notebooks above ({_mega(heaviest)} MB) needs "
         f"{(STUDENTS * (server + heaviest) + SYSTEM) / 1e9:.0f} GB.",
         "",
         f"**Cores.** A run of notebook 11 takes {spent:.0f} processor seconds, {alone:.0f} s alone."
