@@ -38,7 +38,7 @@ from kernels import threads  # noqa: E402
 
 def checked(session: nox.Session, *suites: tuple[str, ...], **environment: str) -> None:
     """The suites one after the other, or the tests that were named."""
-    session.env.update({"CUDA_VISIBLE_DEVICES": "-1"} | environment)
+    session.env.update({"CUDA_VISIBLE_DEVICES": "-1"} | threads(os.cpu_count() or 1) | environment)
     for tests in [tuple(session.posargs)] if session.posargs else suites:
         session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
 
