@@ -159,7 +159,7 @@ def machine(course: Course) -> str:
         f"kernel that has run notebook 11 ({_mega(kernel)} MB more beside others), and "
         f"{SYSTEM / 1e9:.0f} GB for the system and the hub: {STUDENTS} x ({_mega(server)} + "
         f"{_mega(kernel)}) MB + {SYSTEM / 1e9:.0f} GB = **{need / 1e9:.0f} GB**. Everybody in the "
-        f"heaviest of the {len(measured['notebooks'])} notebooks above ({_mega(heaviest)} MB) needs "
+        f"heaviest of the {len(measured['notebooks'])} notebooks above ({_mega(heaviest)} MB): "
         f"{(STUDENTS * (server + heaviest) + SYSTEM) / 1e9:.0f} GB.",
         "",
         f"**Cores.** A run of notebook 11 takes {spent:.0f} processor seconds, {alone:.0f} s alone."

@@ -36,7 +36,7 @@ def test_two_hundred_by_hand(write: Any) -> None:
     said = class_pages.machine(COURSE)
     # one more kernel: (6.5 - 0.9) / 7 = 0.8 GB; 200 x (0.1 + 0.8) + 4 = 184
     assert "200 x (100 + 800) MB + 4 GB = **184 GB**" in said
-    assert "needs 424 GB" in said  # 200 x (0.1 + 2) + 4
+    assert ": 424 GB" in said  # 200 x (0.1 + 2) + 4
     rows = [line for line in said.splitlines() if line.startswith("| 2") or "(25%)" in line]
     assert rows[0] == "| 20 (10%) | 50 s | 30 s | 30 s | 30 s |"  # 20 x 20 s on 8, 16, ... cores
     assert rows[-1] == "| 200 (100%) | 500 s | 250 s | 125 s | 62 s |"
