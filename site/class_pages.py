@@ -87,13 +87,14 @@ def together(course: Course) -> str:
         each = run["processor"] / int(number)
         cells = (number, f"{run['first']:.0f}", f"{run['seconds']:.0f}", f"{each:.0f}")
         lines.append(f"| {' | '.join(cells)} | {_mega(run['pss'])} | {_mega(run['rss'])} |")
-    one, many = (measured["together"][key] for key in _ends(measured["together"]))
+    first, last = _ends(measured["together"])
+    one, many = measured["together"][first], measured["together"][last]
     lines += [
         "",
         f"One kernel more takes {_mega(_each_more(measured))} MB where all share one environment; "
-        f"with an environment of its own each would take {_mega(one['rss'])} MB. Time is shared "
-        f"out fairly: {many['seconds'] / one['seconds']:.1f} times as long for "
-        f"{_ends(measured['together'])[1]} kernels on {measured['machine']['cores']} cores.",
+        f"with an environment of its own each would take {_mega(one['rss'])} MB. They share the "
+        f"{measured['machine']['cores']} cores and lose nothing by it: {one['processor']:.0f} "
+        f"processor seconds alone, {many['processor'] / int(last):.0f} each with {last} at once.",
         *_load(measured, "together"),
     ]
     return "\n".join(lines)
@@ -152,8 +153,7 @@ def machine(course: Course) -> str:
     server, kernel = measured["server"]["pss"], _each_more(measured)
     heaviest = max(measured["notebooks"].values(), key=lambda run: run["pss"])["pss"]
     need = STUDENTS * (server + kernel) + SYSTEM
-    subject = measured["together"]["1"]
-    spent, alone = subject["processor"], subject["seconds"]
+    spent = measured["together"]["1"]["processor"]
     lines = [
         f"**Memory.** {STUDENTS} students, each with a JupyterLab ({_mega(server)} MB) and one "
         f"kernel that has run notebook 11 ({_mega(kernel)} MB more beside others), and "
@@ -162,9 +162,9 @@ def machine(course: Course) -> str:
         f"heaviest of the {len(measured['notebooks'])} notebooks above ({_mega(heaviest)} MB): "
         f"{(STUDENTS * (server + heaviest) + SYSTEM) / 1e9:.0f} GB.",
         "",
-        f"**Cores.** A run of notebook 11 takes {spent:.0f} processor seconds, {alone:.0f} s alone."
-        f" If $k$ students start it in the same moment on $C$ cores, the last one waits "
-        f"$\\max({alone:.0f}, {spent:.0f} k / C)$ seconds. How many do so at once is an "
+        f"**Cores.** A run of notebook 11 takes {spent:.0f} processor seconds in one thread. If "
+        f"$k$ students start it in the same moment on $C$ cores, the last one waits at least "
+        f"$\\max({spent:.0f}, {spent:.0f} k / C)$ seconds. How many do so at once is an "
         "assumption; a lecture that says *now run it* comes near to all:",
         "",
         "| start at once | " + " | ".join(f"{cores} cores" for cores in CORES) + " |",
@@ -172,6 +172,6 @@ def machine(course: Course) -> str:
     ]
     for share in AT_ONCE:
         number = round(share * STUDENTS)
-        waits = " | ".join(f"{max(alone, spent * number / cores):.0f} s" for cores in CORES)
+        waits = " | ".join(f"{spent * max(1, number / cores):.0f} s" for cores in CORES)
         lines.append(f"| {number} ({share:.0%}) | {waits} |")
     return "\n".join(lines)
