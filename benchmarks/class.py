@@ -54,8 +54,8 @@ STARTS = {
     "for each in pkgutil.iter_modules(xai_utils.__path__):\n"
     "    if each.name != '__main__':\n"
     "        importlib.import_module(f'xai_utils.{each.name}')",
-    "and Matplotlib": "from xai_utils import plots\nplots.style('')",
-    "and TensorFlow": "from xai_utils import training\ntraining.load_or_train('neu_gap')",
+    "xai_utils, with Matplotlib": "from xai_utils import plots\nplots.style('')",
+    "xai_utils, with TensorFlow and a network": "from xai_utils import training\ntraining.load_or_train('neu_gap')",
     "all that the library may ever import": "import xai_utils._quiet as quiet\n"
     "quiet.import_tensorflow()\nimport cv2, lime.lime_image, matplotlib.pyplot, mlxtend.data, "
     "pandas, SALib, scipy.stats, shap, skimage.segmentation, sklearn.ensemble",

@@ -110,7 +110,7 @@ c.JupyterHub.bind_url = "http://127.0.0.1:8000"  # hub/local.py opens it to othe
 # --- what each of them gets --------------------------------------------------------------------
 
 c.JupyterHub.spawner_class = ClassSpawner
-c.ClassSpawner.mem_limit = "3G"  # of each process; every notebook of the course runs within it
+c.ClassSpawner.mem_limit = "3G"  # of each process
 c.ClassSpawner.mem_guarantee = "1.6G"  # what a student at work takes; benchmarks/class.py
 c.ClassSpawner.pre_spawn_hook = close_home
 c.ClassSpawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]

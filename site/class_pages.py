@@ -70,6 +70,9 @@ def notebooks(course: Course) -> str:
         times = f"{run['seconds']:.0f} | {run['processor']:.0f}"
         lines.append(f"| {link}{failed} | {times} | {_mega(run['pss'])} | {_mega(run['data'])} |")
     lines += _load(measured, "notebooks")
+    titles = course.titles.items()
+    if missing := [title for name, title in titles if f"{name}.ipynb" not in measured["notebooks"]]:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
     return "\n".join(lines)
 
 

@@ -42,6 +42,12 @@ def test_two_hundred_by_hand(write: Any) -> None:
     assert rows[-1] == "| 200 (100%) | 500 s | 250 s | 125 s | 62 s |"
 
 
+def test_what_was_not_measured_is_named(write: Any) -> None:
+    write(MEASURED)
+    course = type("Course", (), {"titles": {"11_grad_cam": "Grad-CAM", "12_gallery": "Gallery"}})()
+    assert class_pages.notebooks(course).endswith("Not measured yet: Gallery.")
+
+
 def test_eight_together(write: Any) -> None:
     write(MEASURED)
     said = class_pages.together(COURSE)
