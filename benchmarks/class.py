@@ -55,7 +55,8 @@ STARTS = {
     "    if each.name != '__main__':\n"
     "        importlib.import_module(f'xai_utils.{each.name}')",
     "xai_utils, with Matplotlib": "from xai_utils import plots\nplots.style('')",
-    "xai_utils, with TensorFlow and a network": "from xai_utils import training\ntraining.load_or_train('neu_gap')",
+    "xai_utils, with TensorFlow and a network": "from xai_utils import training\n"
+    "training.load_or_train('neu_gap')",
     "all that the library may ever import": "import xai_utils._quiet as quiet\n"
     "quiet.import_tensorflow()\nimport cv2, lime.lime_image, matplotlib.pyplot, mlxtend.data, "
     "pandas, SALib, scipy.stats, shap, skimage.segmentation, sklearn.ensemble",
