@@ -20,7 +20,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 PYTHONS = ("3.11", "3.12", "3.13")
 OLDEST, NEWEST = PYTHONS[0], PYTHONS[-1]
-EXTRAS = ("dev", "labs", "scale", "site")
+EXTRAS = ("dev", "hub", "labs", "scale", "site")
 METHODS = (
     *("tests/unit", "tests/axioms", "tests/agreement", "tests/properties", "tests/faults"),
     # Of the sources and of the lock: they say the same everywhere, and `make test` asks them.
