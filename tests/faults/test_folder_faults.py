@@ -25,7 +25,8 @@ HOMES = ["unknown", "missing", "read-only"]
 
 def without_home(kind: str, folder: Path) -> list[str]:
     """The beginning of a command that is run by somebody whose home is of this kind."""
-    variables = ["env", *(f"--unset={name}" for name in ("XAI_CACHE_DIR", "MPLCONFIGDIR"))]
+    elsewhere = ("XAI_CACHE_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
+    variables = ["env", *(f"--unset={name}" for name in elsewhere)]
     if kind == "missing":
         return [*variables, "HOME=/dev/null/home"]
     if kind == "unknown":  # as in a container that gives everybody a number, and no account
