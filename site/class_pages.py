@@ -96,8 +96,8 @@ def together(course: Course) -> str:
         "",
         f"One kernel more takes {_mega(_each_more(measured))} MB where all share one environment; "
         f"with an environment of its own each would take {_mega(one['rss'])} MB. They share the "
-        f"{measured['machine']['cores']} cores and lose nothing by it: {one['processor']:.0f} "
-        f"processor seconds alone, {many['processor'] / int(last):.0f} each with {last} at once.",
+        f"{measured['machine']['cores']} cores: {one['processor']:.0f} processor seconds alone, "
+        f"{many['processor'] / int(last):.0f} each with {last} at once.",
         *_load(measured, "together"),
     ]
     return "\n".join(lines)
