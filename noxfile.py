@@ -36,6 +36,16 @@ sys.path.insert(0, str(ROOT / "site"))
 from kernels import threads  # noqa: E402
 
 
+def pyenv_versions() -> str:
+    """The Pythons of the matrix that pyenv keeps: it shows one of them only, unless it is told."""
+    kept = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    found = [sorted(path.name for path in kept.glob(f"{python}.*")) for python in PYTHONS]
+    return ":".join(max(names, key=len) for names in found if names)
+
+
+os.environ.setdefault("PYENV_VERSION", pyenv_versions())
+
+
 def checked(session: nox.Session, *suites: tuple[str, ...], **environment: str) -> None:
     """The suites one after the other, or the tests that were named."""
     session.env.update({"CUDA_VISIBLE_DEVICES": "-1"} | threads(os.cpu_count() or 1) | environment)
