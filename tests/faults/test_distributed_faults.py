@@ -40,6 +40,20 @@ EXPECTED = {  # what it says; chunks that are there when it ends; chunks done tw
 }
 
 
+@pytest.mark.fault(
+    "Data: runs over a whole dataset",
+    "Ctrl-C, the process killed, the disk full, a picture damaged; on a cluster: a worker or the "
+    "scheduler dies, or workers have too little memory",
+    sees="where it can go on, it does so by itself; else the error, and: … of 50 chunks are kept "
+    "in …; call again",
+    kept="every chunk that was finished; the next call computes the others, and the maps are byte "
+    "by byte those of an undisturbed run",
+    guard=(
+        "xai_utils/_chunk_runs.py",
+        "        lost = _is_loss(error)",
+        "        lost = False",
+    ),
+)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_lost_and_nothing_done_twice(tmp_path: Path, name: str) -> None:
@@ -107,6 +121,17 @@ def threads() -> Iterator[Any]:
         yield client
 
 
+@pytest.mark.fault(
+    "Data: runs over a whole dataset",
+    "A method finds no memory for a chunk, this time only",
+    sees="nothing; after the fifth time `MemoryError`",
+    kept="all chunks",
+    guard=(
+        "xai_utils/_chunk_runs.py",
+        "elif not (deadly or isinstance(error, MemoryError)) or",
+        "elif not deadly or",
+    ),
+)
 def test_a_chunk_without_memory_is_tried_again(threads: Any, tmp_path: Path) -> None:
     explain(tmp_path, "maps", accident(tmp_path, "no memory"), client=threads)
     assert chunk_faults.struck(tmp_path, "no memory") == 1
@@ -116,6 +141,17 @@ def test_a_chunk_without_memory_is_tried_again(threads: Any, tmp_path: Path) -> 
     assert chunk_faults.struck(tmp_path, "no memory") == 1 + 5
 
 
+@pytest.mark.fault(
+    "Data: runs over a whole dataset",
+    "A mistake in your own method, met in the middle of a dataset",
+    sees="your error, and below it: … of 50 chunks are kept in …; call again",
+    kept="every chunk that was finished",
+    guard=(
+        "xai_utils/distributed.py",
+        "            error.add_note(f",
+        "            str(f",
+    ),
+)
 def test_an_error_of_the_method_ends_the_run_and_keeps_the_rest(
     threads: Any, tmp_path: Path
 ) -> None:
@@ -128,6 +164,17 @@ def test_an_error_of_the_method_ends_the_run_and_keeps_the_rest(
     assert done.kept > 0 and done.kept + done.computed == N
 
 
+@pytest.mark.fault(
+    "Data: runs over a whole dataset",
+    "A file of the kept maps has other bytes than were written",
+    sees="nothing; `damaged` counts it",
+    kept="the other chunks; this one is computed again",
+    guard=(
+        "xai_utils/_chunk_job.py",
+        " or not store.sound(record):",
+        ":",
+    ),
+)
 def test_a_second_call_checks_on_the_cluster(threads: Any, tmp_path: Path) -> None:
     explain(tmp_path, "maps")
     whole = tree(tmp_path / "maps")
