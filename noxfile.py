@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 ROOT = Path(__file__).resolve().parent
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -47,10 +48,16 @@ os.environ.setdefault("PYENV_VERSION", pyenv_versions())
 
 
 def checked(session: nox.Session, *suites: tuple[str, ...], **environment: str) -> None:
-    """The suites one after the other, or the tests that were named."""
+    """The suites one after the other, or the tests that were named; all of them, if one fails."""
     session.env.update({"CUDA_VISIBLE_DEVICES": "-1"} | threads(os.cpu_count() or 1) | environment)
+    failed = False
     for tests in [tuple(session.posargs)] if session.posargs else suites:
-        session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+        try:
+            session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
+        except CommandFailed:
+            failed = True
+    if failed:
+        session.error("tests failed: see above")
 
 
 def installed(session: nox.Session, requirements: Path) -> None:
