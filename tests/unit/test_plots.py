@@ -457,6 +457,17 @@ def test_numbers_refuse_names_that_do_not_fit() -> None:
 # --- words ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_last_bits_of_a_layout_move_no_axes(seed: int) -> None:
+    fig = Figure(figsize=(4 + seed / 7, 3), layout="constrained")
+    for axes in fig.subplots(1, 2):
+        plots.show_heat(axes, PLATE / 255, label="a" * seed)
+    plots.as_png(fig, "words")
+    corners = np.array([axes.get_position(original=True).p0 for axes in fig.axes])
+    np.testing.assert_array_equal(corners, np.round(corners, 9))
+    assert all(axes.get_in_layout() for axes in fig.axes)
+
+
 @pytest.mark.parametrize("size", [(9, 9), (25, 25), (200, 160)])
 @pytest.mark.parametrize(
     ("down", "across", "name"),
